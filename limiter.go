@@ -1,0 +1,218 @@
+package stint
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+)
+
+// A Limiter holds the calls of each key to one or more limits. All methods are safe for concurrent use.
+//
+// Most programs need one method, [Limiter.Allow]: it says yes or no. [Limiter.Take] also says why, what is left and when to
+// come back; [Limiter.Wait] comes back by itself; [Limiter.Reserve] is for a cost that is known only afterwards. The others
+// are variations: N units, up to N, many calls at once, a look without a charge, and what an operator does by hand (Credit,
+// Block, Reset).
+//
+// With several limits a call takes from all of them or from none.
+//
+// A cost is 0 or more units; a negative one is an error and the empty key is, too. A cost of 0 changes nothing and is allowed
+// while at least one unit is left. An error is never a denial: Allow, which cannot return one, says no.
+type Limiter struct {
+	store     Store
+	own       *Memory // the store, if the limiter made it
+	observers []Observer
+	limits    atomic.Pointer[[]*Limit]
+	queue     queue
+	scratch   sync.Pool
+}
+
+// Options are what a limiter can be given besides its limits. The zero value is ready to use.
+type Options struct {
+	// Store is where the counts live. Default: a memory store of the limiter's own with default options, closed by
+	// [Limiter.Close]. A store given here stays open, and several limiters can share it.
+	Store Store
+
+	// Observers are told of every decision.
+	Observers []Observer
+
+	// MaxWaiters bounds how many callers may wait for one key, MaxWaitersTotal for all keys. One more gets ErrQueueFull.
+	// Defaults: 1,024 and 65,536.
+	MaxWaiters, MaxWaitersTotal int
+}
+
+// New makes a limiter on a memory store of its own. Its limits are checked here, once.
+func New(limits ...Limit) (*Limiter, error) { return NewWith(Options{}, limits...) }
+
+// NewWith makes a limiter with options. Without limits it serves only calls that bring their own, see [Limiter.TakeAll].
+func NewWith(o Options, limits ...Limit) (*Limiter, error) {
+	l := &Limiter{store: o.Store, observers: o.Observers}
+	l.queue.perKey, l.queue.total = o.MaxWaiters, o.MaxWaitersTotal
+	if l.queue.perKey <= 0 {
+		l.queue.perKey = 1024
+	}
+	if l.queue.total <= 0 {
+		l.queue.total = 65536
+	}
+	l.scratch.New = func() any { return new(scratch) }
+	if err := l.SetLimits(limits...); err != nil {
+		return nil, err
+	}
+	if l.store == nil {
+		memory, err := NewMemory(MemoryOptions{})
+		if err != nil {
+			return nil, err
+		}
+		l.store, l.own = memory, memory
+	}
+	return l, nil
+}
+
+// Close closes the store if the limiter made it.
+func (l *Limiter) Close() error {
+	if l.own == nil {
+		return nil
+	}
+	return l.own.Close()
+}
+
+// Limits are the limits now in force, compiled.
+func (l *Limiter) Limits() []*Limit { return *l.limits.Load() }
+
+// SetLimits changes the limits while calls go on. Counts belong to a limit's ID: under the same ID each key carries over
+// what the new limit's OnChange says, at its first call; a new ID starts with new keys. Give the ID yourself ([Limit.WithID])
+// where the default, the limit's text, would change with the values.
+func (l *Limiter) SetLimits(limits ...Limit) error {
+	compiled := make([]*Limit, len(limits))
+	for i, limit := range limits {
+		c, err := limit.Compile()
+		if err != nil {
+			return err
+		}
+		for _, other := range compiled[:i] {
+			if other.ID == c.ID {
+				return c.errorf("is given twice; one call cannot charge the same count for two limits")
+			}
+		}
+		compiled[i] = c
+	}
+	l.limits.Store(&compiled)
+	return nil
+}
+
+// scratch is a call's working memory, kept for the next one.
+type scratch struct {
+	claims    []Claim
+	outcomes  []Outcome
+	decisions []Decision
+}
+
+func (s *scratch) reset(n int) {
+	if cap(s.claims) < n {
+		s.claims, s.outcomes = make([]Claim, 0, n), make([]Outcome, n)
+		s.decisions = make([]Decision, n)
+	}
+	s.claims, s.outcomes, s.decisions = s.claims[:0], s.outcomes[:n], s.decisions[:n]
+}
+
+// Allow says whether one unit of the key is granted, and takes it.
+func (l *Limiter) Allow(key string) bool { return l.AllowN(key, 1) }
+
+// AllowN says whether n units of the key are granted, and takes them: all n or none.
+func (l *Limiter) AllowN(key string, n int64) bool {
+	if limits := *l.limits.Load(); len(limits) == 1 && l.observers == nil && n > 0 && key != "" && l.queue.idle() {
+		a, _, err := l.store.One(context.Background(), limits[0], key, Op{n, n, 0})
+		return a.Granted == n && err == nil
+	}
+	d, err := l.Take(context.Background(), key, n)
+	return err == nil && d.Allowed
+}
+
+// Take takes n units of the key, all or none, and says how it went.
+func (l *Limiter) Take(ctx context.Context, key string, n int64) (Decision, error) {
+	if n == 0 {
+		return l.Peek(ctx, key, 0)
+	}
+	return l.do(ctx, key, TakeOp(n), n)
+}
+
+// TakeUpTo takes as many of n units as are free. A decision that is allowed says in Granted how many, at least one.
+func (l *Limiter) TakeUpTo(ctx context.Context, key string, n int64) (Decision, error) {
+	if n == 0 {
+		return l.Peek(ctx, key, 0)
+	}
+	return l.do(ctx, key, UpToOp(n), n)
+}
+
+// Peek says what Take of n units would, and changes nothing.
+func (l *Limiter) Peek(ctx context.Context, key string, n int64) (Decision, error) {
+	return l.do(ctx, key, LookOp(max(n, 1)), n)
+}
+
+// do is one operation on the key under every limit.
+func (l *Limiter) do(ctx context.Context, key string, op Op, cost int64) (Decision, error) {
+	if err := check(key, cost); err != nil {
+		return Decision{}, l.failed(ctx, key, cost, err)
+	}
+	if !l.queue.idle() && l.queue.waits(key) && cost > 0 {
+		return l.behindWaiters(ctx, key, cost)
+	}
+	return l.doNow(ctx, key, op, cost)
+}
+
+// doNow is do without a look at who waits.
+func (l *Limiter) doNow(ctx context.Context, key string, op Op, cost int64) (Decision, error) {
+	limits := *l.limits.Load()
+	if len(limits) == 1 {
+		return l.doOne(ctx, limits[0], key, op, cost)
+	}
+	if len(limits) == 0 {
+		return Decision{}, ErrNoLimit
+	}
+	s := l.scratch.Get().(*scratch)
+	defer l.scratch.Put(s)
+	s.reset(len(limits))
+	for _, limit := range limits {
+		s.claims = append(s.claims, Claim{Limit: limit, Key: key, Op: op})
+	}
+	return l.doAll(ctx, s, s.decisions)
+}
+
+func (l *Limiter) doOne(ctx context.Context, limit *Limit, key string, op Op, cost int64) (Decision, error) {
+	a, m, err := l.store.One(ctx, limit, key, op)
+	if err != nil {
+		return Decision{}, l.failed(ctx, key, cost, err)
+	}
+	d := decide(limit, key, op, a, m)
+	if d.Granted > 0 {
+		d.nonce = rand.Uint64()
+	}
+	if l.observers != nil {
+		l.observe(ctx, key, cost, &d, nil)
+	}
+	return d, nil
+}
+
+// failed tells the observers of an error and returns it.
+func (l *Limiter) failed(ctx context.Context, key string, cost int64, err error) error {
+	if l.observers != nil {
+		l.observe(ctx, key, cost, &Decision{}, err)
+	}
+	return err
+}
+
+func (l *Limiter) observe(ctx context.Context, key string, cost int64, d *Decision, err error) {
+	for _, o := range l.observers {
+		o.Decided(ctx, key, cost, d, err)
+	}
+}
+
+func check(key string, cost int64) error {
+	if cost < 0 {
+		return ErrNegativeCost
+	}
+	if key == "" {
+		return ErrEmptyKey
+	}
+	return nil
+}

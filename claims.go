@@ -3,7 +3,6 @@ package stint
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 )
 
 // NewClaim is a claim of n units of the key of a compiled limit.
@@ -63,7 +62,7 @@ func (l *Limiter) TakeUpToAll(ctx context.Context, claims []Claim, k int64, into
 	return d, err
 }
 
-func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (Decision, error) {
+func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (d Decision, err error) {
 	if into != nil && len(into) != len(claims) {
 		return Decision{}, ErrBatch
 	}
@@ -73,7 +72,7 @@ func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (Dec
 		}
 	}
 	if len(claims) == 1 && !claims[0].Shadow {
-		d, err := l.doOne(ctx, claims[0].Limit, claims[0].Key, claims[0].Op, claims[0].Op.Min)
+		err = l.doOne(ctx, claims[0].Limit, claims[0].Key, claims[0].Op, claims[0].Op.Min, &d)
 		if into != nil {
 			into[0] = d
 		}
@@ -82,26 +81,26 @@ func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (Dec
 	s := l.scratch.Get().(*scratch)
 	defer l.scratch.Put(s)
 	s.reset(len(claims))
-	var err error
 	if s.claims, err = enforced(s.claims, claims); err != nil {
 		return Decision{}, l.failed(ctx, claims[0].Key, claims[0].Op.Min, err)
 	}
-	strictest, err := l.doAll(ctx, s, s.decisions)
-	if err != nil {
-		return Decision{}, err
+	d = Decision{Allowed: true, Reason: Skipped}
+	if len(s.claims) > 0 {
+		strictest, err := l.doAll(ctx, s.claims, s.outcomes, s.decisions)
+		if err != nil {
+			return Decision{}, err
+		}
+		d = s.decisions[strictest]
 	}
-	for i, c := range claims {
+	if into == nil {
+		into = s.shadows(len(claims))
+	}
+	for i := range claims {
+		c := &claims[i]
 		if c.Shadow {
-			d, err := l.shadow(ctx, c, strictest.Allowed)
-			if err != nil {
+			if err := l.shadow(ctx, c, d.Allowed, &into[i]); err != nil {
 				return Decision{}, err
 			}
-			if into != nil {
-				into[i] = d
-			}
-			continue
-		}
-		if into == nil {
 			continue
 		}
 		for k := range s.claims {
@@ -110,7 +109,7 @@ func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (Dec
 			}
 		}
 	}
-	return strictest, nil
+	return d, nil
 }
 
 // enforced appends the claims that have a say, those on the same limit and key added up.
@@ -138,33 +137,29 @@ next:
 }
 
 // shadow decides a claim that is only tried out. What it would refuse is let pass and marked.
-func (l *Limiter) shadow(ctx context.Context, c Claim, admitted bool) (Decision, error) {
+func (l *Limiter) shadow(ctx context.Context, c *Claim, admitted bool, into *Decision) error {
 	op := c.Op
 	if !admitted && op.Max > 0 {
 		op = LookOp(op.Min)
 	}
-	d, err := l.doOne(ctx, c.Limit, c.Key, op, c.Op.Min)
-	if err == nil && !d.Allowed {
-		d.Allowed, d.Reason, d.RetryAfter = true, Shadowed, 0
+	err := l.doOne(ctx, c.Limit, c.Key, op, c.Op.Min, into)
+	if err == nil && !into.Allowed {
+		into.Allowed, into.Reason, into.RetryAfter = true, Shadowed, 0
 	}
-	return d, err
+	return err
 }
 
-// doAll decides s.claims together, puts their decisions into decisions and returns the strictest.
-func (l *Limiter) doAll(ctx context.Context, s *scratch, decisions []Decision) (Decision, error) {
-	claims := s.claims
-	if len(claims) == 0 {
-		return Decision{Allowed: true, Reason: Skipped}, nil
-	}
-	outcomes := s.outcomes[:len(claims)]
+// doAll decides claims together, puts their decisions into decisions and says which is the strictest.
+func (l *Limiter) doAll(ctx context.Context, claims []Claim, outcomes []Outcome, decisions []Decision) (int, error) {
+	outcomes = outcomes[:len(claims)]
 	if err := l.store.All(ctx, claims, outcomes); err != nil {
-		return Decision{}, l.failed(ctx, claims[0].Key, claims[0].Op.Min, err)
+		return 0, l.failed(ctx, claims[0].Key, claims[0].Op.Min, err)
 	}
 	strictest := 0
 	for i := range claims {
 		c := &claims[i]
-		decisions[i] = decide(c.Limit, c.Key, c.Op, outcomes[i].Answer, outcomes[i].Mark)
-		if decisions[i].Stricter(&decisions[strictest]) {
+		decisions[i].fill(c.Limit, c.Key, c.Op, outcomes[i].Answer, outcomes[i].Mark)
+		if i > 0 && decisions[i].Stricter(&decisions[strictest]) {
 			strictest = i
 		}
 	}
@@ -172,15 +167,13 @@ func (l *Limiter) doAll(ctx context.Context, s *scratch, decisions []Decision) (
 	for i := range claims {
 		d := &decisions[i]
 		if !allowed {
-			d.Granted = 0
-		} else if d.Granted > 0 {
-			d.nonce = rand.Uint64()
+			d.Granted, d.nonce = 0, 0
 		}
 		if l.observers != nil {
-			l.observe(ctx, claims[i].Key, claims[i].Op.Min, d, nil)
+			l.observe(ctx, claims[i].Key, claims[i].Op.Min, *d, nil)
 		}
 	}
-	return decisions[strictest], nil
+	return strictest, nil
 }
 
 // Call is one call of a batch: N units of Key.
@@ -229,21 +222,19 @@ func (l *Limiter) takeMany(ctx context.Context, limit *Limit, s *scratch, calls 
 	err := l.store.Many(ctx, s.claims, outcomes)
 	for i := range calls {
 		c, o, r := &s.claims[i], &outcomes[i], &into[i]
-		r.Decision, r.Err = Decision{}, err
-		if err == nil {
+		if r.Err = err; err == nil {
 			r.Err = o.Err
 		}
 		if r.Err == nil {
 			r.Err = check(calls[i].Key, calls[i].N)
 		}
-		if r.Err == nil {
-			r.Decision = decide(limit, c.Key, c.Op, o.Answer, o.Mark)
-			if o.Granted > 0 {
-				r.nonce = rand.Uint64()
-			}
+		if r.Err != nil {
+			r.Decision = Decision{}
+		} else {
+			r.fill(limit, c.Key, c.Op, o.Answer, o.Mark)
 		}
 		if l.observers != nil {
-			l.observe(ctx, c.Key, calls[i].N, &r.Decision, r.Err)
+			l.observe(ctx, c.Key, calls[i].N, r.Decision, r.Err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package stint
 
 import (
 	"math"
+	"math/rand/v2"
 	"time"
 )
 
@@ -44,12 +45,12 @@ const (
 	Blocked                  // the key is blocked for a time
 	Shadowed                 // the limit has no room, but is only tried out: let pass
 	Degraded                 // decided without the store, as the limit's choice for that case says
-	QueueFull                // too many callers wait for this key
+	Queued                   // others wait for this key, and nobody may overtake them
 	KeyMissing               // the call lacks the key that its limit counts by
 	Skipped                  // no limit holds for the call
 )
 
-var reasons = [...]string{"admitted", "limited", "never", "blocked", "shadow", "degraded", "queue full", "no key", "skipped"}
+var reasons = [...]string{"admitted", "limited", "never", "blocked", "shadow", "degraded", "queued", "no key", "skipped"}
 
 // String is the reason in a word or two.
 func (r Reason) String() string {
@@ -97,9 +98,9 @@ func (d *Decision) Stricter(other *Decision) bool {
 	return d.ResetAfter > other.ResetAfter
 }
 
-// decide makes the decision out of a store's answer.
-func decide(l *Limit, key string, op Op, a Answer, m Mark) Decision {
-	d := Decision{
+// fill makes the decision out of a store's answer.
+func (d *Decision) fill(l *Limit, key string, op Op, a Answer, m Mark) {
+	*d = Decision{
 		Allowed:     true,
 		Approximate: m.has(markApproximate),
 		Granted:     a.Granted,
@@ -122,19 +123,22 @@ func decide(l *Limit, key string, op Op, a Answer, m Mark) Decision {
 	if m.has(markDegraded) {
 		d.Reason = Degraded
 	}
-	if refused {
-		d.Allowed = false
-		d.RetryAfter = duration(a.Wait)
-		if m.has(markUnknown) {
-			d.RetryAfter = Unknown
-		} else if a.Wait == Forever {
-			d.RetryAfter = Never
-			if d.Reason == Limited {
-				d.Reason = TooMuch
-			}
+	if !refused {
+		if a.Granted > 0 {
+			d.nonce = rand.Uint64()
+		}
+		return
+	}
+	d.Allowed = false
+	d.RetryAfter = duration(a.Wait)
+	if m.has(markUnknown) {
+		d.RetryAfter = Unknown
+	} else if a.Wait == Forever {
+		d.RetryAfter = Never
+		if d.Reason == Limited {
+			d.Reason = TooMuch
 		}
 	}
-	return d
 }
 
 // duration is so many ticks; what is too long for a Duration is the longest one that is neither Never nor Unknown.

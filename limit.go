@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"time"
+	"unsafe"
 )
 
 // A Limit is so many units per span of time for each key. Make one with [PerSecond] … [PerDay], [Every] or [ParseLimit], or
@@ -45,11 +46,21 @@ type compiled struct {
 	ticks    int64 // Per in ticks, 0 when it is not a whole number of them
 	capacity int64 // the most that a new key can be granted at once
 	variant  uint64
+	home     unsafe.Pointer // *table: where a memory store keeps the limit's keys; atomic
 
 	// Token bucket and pacing: the rate is p/q units a tick, reduced. A State counts in parts of 1/p tick, of which a unit is
 	// worth q and a whole bucket full.
 	p, q, full int64
 	byP, byQ   divisor
+
+	// Strategies that count in periods.
+	byTicks divisor // divides by ticks
+	byUnits divisor // divides by Units
+	most    int64   // the most units that a key can owe
+	grain   int64   // sliding log: takes within so many ticks count as one
+	byGrain divisor
+	radix   int64 // sliding counter: a word holds two counts below it
+	byRadix divisor
 }
 
 // Carry is what a key keeps when its limit's values or strategy change.
@@ -92,10 +103,7 @@ func (l Limit) WithID(id string) Limit { l.ID = id; return l }
 func (l Limit) Compile() (*Limit, error) {
 	l.compiled = compiled{}
 	if l.Strategy == nil {
-		l.Strategy = SlidingLog{}
-		if l.Burst != 0 {
-			l.Strategy = TokenBucket{}
-		}
+		l.Strategy = defaultStrategy(l.Burst)
 	}
 	if err := l.validate(); err != nil {
 		return nil, err
@@ -126,8 +134,26 @@ func (l Limit) Compile() (*Limit, error) {
 	return &l, nil
 }
 
+// defaultStrategy is the one of a limit that names none.
+func defaultStrategy(burst int64) Strategy {
+	if burst != 0 {
+		return TokenBucket{}
+	}
+	return SlidingLog{}
+}
+
 // traits are what the core knows of its own strategies.
 type traits struct{ wall, ordered bool }
+
+// horizon is how long anything that is granted to a key can matter, in ticks.
+func (l *Limit) horizon() int64 {
+	longest := max(l.ticks, 1)
+	if l.words <= 3 {
+		_, a := l.Strategy.Apply(State{}, l, 0, ChargeOp(l.capacity))
+		longest = max(longest, a.Reset)
+	}
+	return min(longest, maxFill)
+}
 
 // Ticks is Per in ticks; 0 if it is not a whole number of them.
 func (l *Limit) Ticks() int64 { return l.ticks }
@@ -180,4 +206,13 @@ func (l *Limit) fingerprint() uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%d/%d/%d/%s", l.Units, l.Per, l.capacity, l.Strategy.Name())
 	return h.Sum64()
+}
+
+// books says whether the limit's strategy can book units ahead of now.
+func (l *Limit) books() bool {
+	switch l.Strategy.(type) {
+	case TokenBucket, Pacing:
+		return true
+	}
+	return false
 }

@@ -2,9 +2,10 @@ package stint
 
 import (
 	"context"
-	"math/rand/v2"
+	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Limiter holds the calls of each key to one or more limits. All methods are safe for concurrent use.
@@ -36,6 +37,10 @@ type Options struct {
 	// Observers are told of every decision.
 	Observers []Observer
 
+	// MaxWait bounds how far ahead Wait books units of a token bucket or of pacing for the first in a queue, so that other
+	// processes cannot starve it. Default: one minute. It does not bound the wait itself, which the context does.
+	MaxWait time.Duration
+
 	// MaxWaiters bounds how many callers may wait for one key, MaxWaitersTotal for all keys. One more gets ErrQueueFull.
 	// Defaults: 1,024 and 65,536.
 	MaxWaiters, MaxWaitersTotal int
@@ -47,13 +52,10 @@ func New(limits ...Limit) (*Limiter, error) { return NewWith(Options{}, limits..
 // NewWith makes a limiter with options. Without limits it serves only calls that bring their own, see [Limiter.TakeAll].
 func NewWith(o Options, limits ...Limit) (*Limiter, error) {
 	l := &Limiter{store: o.Store, observers: o.Observers}
-	l.queue.perKey, l.queue.total = o.MaxWaiters, o.MaxWaitersTotal
-	if l.queue.perKey <= 0 {
-		l.queue.perKey = 1024
+	if err := o.validate(); err != nil {
+		return nil, err
 	}
-	if l.queue.total <= 0 {
-		l.queue.total = 65536
-	}
+	l.queue.perKey, l.queue.total, l.queue.ahead = o.MaxWaiters, o.MaxWaitersTotal, o.MaxWait
 	l.scratch.New = func() any { return new(scratch) }
 	if err := l.SetLimits(limits...); err != nil {
 		return nil, err
@@ -66,6 +68,22 @@ func NewWith(o Options, limits ...Limit) (*Limiter, error) {
 		l.store, l.own = memory, memory
 	}
 	return l, nil
+}
+
+func (o *Options) validate() error {
+	if o.MaxWaiters < 0 || o.MaxWaitersTotal < 0 || o.MaxWait < 0 {
+		return fmt.Errorf("stint: options: a bound is negative (MaxWaiters %d, MaxWaitersTotal %d, MaxWait %v)", o.MaxWaiters, o.MaxWaitersTotal, o.MaxWait)
+	}
+	if o.MaxWaiters == 0 {
+		o.MaxWaiters = 1024
+	}
+	if o.MaxWaitersTotal == 0 {
+		o.MaxWaitersTotal = 65536
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = time.Minute
+	}
+	return nil
 }
 
 // Close closes the store if the limiter made it.
@@ -105,6 +123,7 @@ type scratch struct {
 	claims    []Claim
 	outcomes  []Outcome
 	decisions []Decision
+	unasked   []Decision
 }
 
 func (s *scratch) reset(n int) {
@@ -113,6 +132,14 @@ func (s *scratch) reset(n int) {
 		s.decisions = make([]Decision, n)
 	}
 	s.claims, s.outcomes, s.decisions = s.claims[:0], s.outcomes[:n], s.decisions[:n]
+}
+
+// shadows is a place for n decisions that nobody asked for.
+func (s *scratch) shadows(n int) []Decision {
+	if cap(s.unasked) < n {
+		s.unasked = make([]Decision, n)
+	}
+	return s.unasked[:n]
 }
 
 // Allow says whether one unit of the key is granted, and takes it.
@@ -128,46 +155,70 @@ func (l *Limiter) AllowN(key string, n int64) bool {
 	return err == nil && d.Allowed
 }
 
-// Take takes n units of the key, all or none, and says how it went.
-func (l *Limiter) Take(ctx context.Context, key string, n int64) (Decision, error) {
-	if n == 0 {
-		return l.Peek(ctx, key, 0)
+// Instant is a moment of a store's clock, in ticks since the Unix epoch.
+type Instant int64
+
+// Now is the instant of the limiter's memory store, to be used for a few calls of AllowAt; 0 if the store is another.
+func (l *Limiter) Now() Instant {
+	if m, ok := l.store.(*Memory); ok {
+		return m.Now()
 	}
-	return l.do(ctx, key, TakeOp(n), n)
+	return 0
+}
+
+// AllowAt is AllowN at an instant that the caller has read from Now a moment before, which saves the reading of the clock: the
+// larger part of a decision. An instant that is too old refuses too much; never pass one of the future. On stores other than
+// the memory store it is AllowN.
+func (l *Limiter) AllowAt(key string, n int64, at Instant) bool {
+	limits := *l.limits.Load()
+	if m, ok := l.store.(*Memory); ok && len(limits) == 1 && l.observers == nil && n > 0 && key != "" && l.queue.idle() {
+		a, _, err := m.oneAt(limits[0], key, Op{n, n, 0}, int64(at))
+		return a.Granted == n && err == nil
+	}
+	return l.AllowN(key, n)
+}
+
+// Take takes n units of the key, all or none, and says how it went.
+func (l *Limiter) Take(ctx context.Context, key string, n int64) (d Decision, err error) {
+	op := TakeOp(n)
+	if n == 0 {
+		op = LookOp(1)
+	}
+	err = l.do(ctx, key, op, n, &d)
+	return d, err
 }
 
 // TakeUpTo takes as many of n units as are free. A decision that is allowed says in Granted how many, at least one.
-func (l *Limiter) TakeUpTo(ctx context.Context, key string, n int64) (Decision, error) {
+func (l *Limiter) TakeUpTo(ctx context.Context, key string, n int64) (d Decision, err error) {
+	op := UpToOp(n)
 	if n == 0 {
-		return l.Peek(ctx, key, 0)
+		op = LookOp(1)
 	}
-	return l.do(ctx, key, UpToOp(n), n)
+	err = l.do(ctx, key, op, n, &d)
+	return d, err
 }
 
 // Peek says what Take of n units would, and changes nothing.
-func (l *Limiter) Peek(ctx context.Context, key string, n int64) (Decision, error) {
-	return l.do(ctx, key, LookOp(max(n, 1)), n)
+func (l *Limiter) Peek(ctx context.Context, key string, n int64) (d Decision, err error) {
+	err = l.do(ctx, key, LookOp(max(n, 1)), n, &d)
+	return d, err
 }
 
-// do is one operation on the key under every limit.
-func (l *Limiter) do(ctx context.Context, key string, op Op, cost int64) (Decision, error) {
+// do is one operation on the key under every limit. Inside the package decisions are filled in where they are wanted, since to
+// copy one costs as much as to make it.
+func (l *Limiter) do(ctx context.Context, key string, op Op, cost int64, into *Decision) error {
 	if err := check(key, cost); err != nil {
-		return Decision{}, l.failed(ctx, key, cost, err)
+		return l.failed(ctx, key, cost, err)
 	}
-	if !l.queue.idle() && l.queue.waits(key) && cost > 0 {
-		return l.behindWaiters(ctx, key, cost)
+	if !l.queue.idle() && op.Max > 0 && l.queue.waits(key) {
+		return l.behindWaiters(ctx, key, cost, into)
 	}
-	return l.doNow(ctx, key, op, cost)
-}
-
-// doNow is do without a look at who waits.
-func (l *Limiter) doNow(ctx context.Context, key string, op Op, cost int64) (Decision, error) {
 	limits := *l.limits.Load()
 	if len(limits) == 1 {
-		return l.doOne(ctx, limits[0], key, op, cost)
+		return l.doOne(ctx, limits[0], key, op, cost, into)
 	}
 	if len(limits) == 0 {
-		return Decision{}, ErrNoLimit
+		return ErrNoLimit
 	}
 	s := l.scratch.Get().(*scratch)
 	defer l.scratch.Put(s)
@@ -175,35 +226,37 @@ func (l *Limiter) doNow(ctx context.Context, key string, op Op, cost int64) (Dec
 	for _, limit := range limits {
 		s.claims = append(s.claims, Claim{Limit: limit, Key: key, Op: op})
 	}
-	return l.doAll(ctx, s, s.decisions)
+	strictest, err := l.doAll(ctx, s.claims, s.outcomes, s.decisions)
+	if err == nil {
+		*into = s.decisions[strictest]
+	}
+	return err
 }
 
-func (l *Limiter) doOne(ctx context.Context, limit *Limit, key string, op Op, cost int64) (Decision, error) {
+func (l *Limiter) doOne(ctx context.Context, limit *Limit, key string, op Op, cost int64, into *Decision) error {
 	a, m, err := l.store.One(ctx, limit, key, op)
 	if err != nil {
-		return Decision{}, l.failed(ctx, key, cost, err)
+		return l.failed(ctx, key, cost, err)
 	}
-	d := decide(limit, key, op, a, m)
-	if d.Granted > 0 {
-		d.nonce = rand.Uint64()
-	}
+	into.fill(limit, key, op, a, m)
 	if l.observers != nil {
-		l.observe(ctx, key, cost, &d, nil)
+		l.observe(ctx, key, cost, *into, nil)
 	}
-	return d, nil
+	return nil
 }
 
 // failed tells the observers of an error and returns it.
 func (l *Limiter) failed(ctx context.Context, key string, cost int64, err error) error {
 	if l.observers != nil {
-		l.observe(ctx, key, cost, &Decision{}, err)
+		l.observe(ctx, key, cost, Decision{}, err)
 	}
 	return err
 }
 
-func (l *Limiter) observe(ctx context.Context, key string, cost int64, d *Decision, err error) {
+// observe takes the decision by value, so that only calls with observers pay for one that outlives them.
+func (l *Limiter) observe(ctx context.Context, key string, cost int64, d Decision, err error) {
 	for _, o := range l.observers {
-		o.Decided(ctx, key, cost, d, err)
+		o.Decided(ctx, key, cost, &d, err)
 	}
 }
 

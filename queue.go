@@ -15,47 +15,128 @@ func (l *Limiter) Wait(ctx context.Context, key string) error { return l.WaitN(c
 //
 // It returns at once, taking nothing, with ErrNever if n is more than a limit can ever admit, with ErrDeadline if the context
 // would end before the grant, and with ErrQueueFull if too many wait. When the context ends during the wait it returns the
-// context's error. Only the first in the queue may have been charged by then: what it had booked ahead is given back unless
-// somebody else has booked since, and is lost then.
+// context's error. Only the first in the queue may have been charged by then: what it had booked ahead is given back, unless
+// somebody else has booked since; then it stays charged.
 func (l *Limiter) WaitN(ctx context.Context, key string, n int64) error {
-	if err := check(key, n); err != nil {
-		return l.failed(ctx, key, n, err)
+	err := check(key, n)
+	var d Decision
+	if err == nil && n > 0 {
+		err = l.wait(ctx, key, n, &d)
 	}
-	if n == 0 {
-		return nil
+	if l.observers != nil {
+		l.observe(ctx, key, n, d, err)
 	}
-	turn, err := l.queue.enter(ctx, key)
-	if err != nil {
-		return l.failed(ctx, key, n, err)
-	}
-	defer l.queue.leave(key, turn)
-	return l.waitFirst(ctx, key, n)
+	return err
 }
 
-// waitFirst takes n units as the first in the key's queue.
-func (l *Limiter) waitFirst(ctx context.Context, key string, n int64) error {
+func (l *Limiter) wait(ctx context.Context, key string, n int64, d *Decision) error {
+	limits := *l.limits.Load()
+	if len(limits) == 0 {
+		return ErrNoLimit
+	}
+	for _, limit := range limits {
+		if n > limit.capacity {
+			return ErrNever
+		}
+	}
+	w := &waiter{turn: make(chan struct{}), n: n}
+	first, err := l.queue.enter(ctx, key, w, limits)
+	if err != nil {
+		return err
+	}
+	defer l.queue.leave(key, w)
+	if !first {
+		select {
+		case <-w.turn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d, err := l.doNow(ctx, key, TakeOp(n), n)
+		err := l.waitFirst(ctx, key, n, w, d)
 		if err != nil || d.Allowed {
-			return err
-		}
-		if d.RetryAfter == Never {
-			return ErrNever
-		}
-		if err := sleep(ctx, d.RetryAfter); err != nil {
 			return err
 		}
 	}
 }
 
-// sleep waits for d, or returns ErrDeadline at once if the context ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < d {
+// waitFirst asks for n units as the first in the key's queue: it books them ahead where the strategy can, and else waits until
+// the store may be asked again.
+func (l *Limiter) waitFirst(ctx context.Context, key string, n int64, w *waiter, d *Decision) error {
+	limits := *l.limits.Load()
+	if len(limits) != 1 || !limits[0].books() {
+		if err := l.ask(ctx, key, TakeOp(n), d); err != nil || d.Allowed {
+			return err
+		}
+		return l.again(ctx, key, w, d)
+	}
+	limit := limits[0]
+	ahead := l.queue.ahead
+	if deadline, ok := ctx.Deadline(); ok {
+		ahead = min(ahead, max(0, time.Until(deadline)))
+	}
+	a, m, err := l.store.One(ctx, limit, key, WithinOp(n, int64(ahead/Tick)))
+	if err != nil {
+		return err
+	}
+	d.fill(limit, key, TakeOp(n), a, m)
+	if !d.Allowed {
+		if deadline, ok := ctx.Deadline(); ok && d.Reason == Limited && time.Until(deadline) < d.RetryAfter+ahead {
+			return ErrDeadline // what was refused is a grant within ahead, and the wait goes on from there
+		}
+		return l.again(ctx, key, w, d)
+	}
+	if a.Wait == 0 {
+		return nil
+	}
+	if err := l.pause(ctx, key, w, duration(a.Wait)); err != nil {
+		undo := context.WithoutCancel(ctx) // the context's end is why it is undone
+		if _, _, failed := l.store.One(undo, limit, key, UndoOp(n, m.At()+a.Reset)); failed != nil {
+			return failed
+		}
+		return err
+	}
+	return nil
+}
+
+// ask is a take without a word to the observers.
+func (l *Limiter) ask(ctx context.Context, key string, op Op, d *Decision) error {
+	limits := *l.limits.Load()
+	claims, outcomes := make([]Claim, len(limits)), make([]Outcome, len(limits))
+	for i, limit := range limits {
+		claims[i] = Claim{Limit: limit, Key: key, Op: op}
+	}
+	if err := l.store.All(ctx, claims, outcomes); err != nil {
+		return err
+	}
+	for i, limit := range limits {
+		var one Decision
+		one.fill(limit, key, op, outcomes[i].Answer, outcomes[i].Mark)
+		if i == 0 || one.Stricter(d) {
+			*d = one
+		}
+	}
+	return nil
+}
+
+// again waits until a refused call may be asked again.
+func (l *Limiter) again(ctx context.Context, key string, w *waiter, d *Decision) error {
+	if d.RetryAfter == Never {
+		return ErrNever
+	}
+	return l.pause(ctx, key, w, d.RetryAfter)
+}
+
+// pause waits for d, or returns ErrDeadline at once if the context ends before.
+func (l *Limiter) pause(ctx context.Context, key string, w *waiter, d time.Duration) error {
+	until := time.Now().Add(d)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		return ErrDeadline
 	}
+	l.queue.note(key, w, until)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -69,10 +150,22 @@ func sleep(ctx context.Context, d time.Duration) error {
 // queue holds the callers that wait, first come first served for each key.
 type queue struct {
 	perKey, total int
+	ahead         time.Duration
 	waiting       atomic.Int64
 
-	mu   sync.Mutex
-	keys map[string][]chan struct{}
+	mu    sync.Mutex
+	lines map[string]*line
+}
+
+// line is the queue of one key. The first asks the store; the others wait for their turn.
+type line struct {
+	waiters []*waiter
+	until   time.Time // when the first expects its grant, as far as it knows
+}
+
+type waiter struct {
+	turn chan struct{} // closed when the waiter is the first
+	n    int64
 }
 
 // idle says that nobody waits for any key.
@@ -82,64 +175,89 @@ func (q *queue) idle() bool { return q.waiting.Load() == 0 }
 func (q *queue) waits(key string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.keys[key]) > 0
+	return q.lines[key] != nil
 }
 
-// enter joins the key's queue and returns when its turn has come.
-func (q *queue) enter(ctx context.Context, key string) (chan struct{}, error) {
-	turn := make(chan struct{})
-	q.mu.Lock()
-	line := q.keys[key]
-	if len(line) >= q.perKey || q.waiting.Load() >= int64(q.total) {
-		q.mu.Unlock()
-		return nil, ErrQueueFull
-	}
-	if q.keys == nil {
-		q.keys = make(map[string][]chan struct{})
-	}
-	q.keys[key] = append(line, turn)
-	q.waiting.Add(1)
-	q.mu.Unlock()
-	if len(line) == 0 {
-		return turn, nil
-	}
-	select {
-	case <-turn:
-		return turn, nil
-	case <-ctx.Done():
-		q.leave(key, turn)
-		return nil, ctx.Err()
-	}
-}
-
-// leave gives the turn to the next in line.
-func (q *queue) leave(key string, turn chan struct{}) {
+// enter joins the key's queue and says whether the waiter is its first. It refuses one whose context is sure to end before its
+// turn.
+func (q *queue) enter(ctx context.Context, key string, w *waiter, limits []*Limit) (bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	line := q.keys[key]
-	for i, t := range line {
-		if t != turn {
+	l := q.lines[key]
+	if l == nil {
+		l = &line{}
+	}
+	if len(l.waiters) >= q.perKey || q.waiting.Load() >= int64(q.total) {
+		return false, ErrQueueFull
+	}
+	if deadline, ok := ctx.Deadline(); ok && len(l.waiters) > 0 {
+		units := w.n
+		for _, other := range l.waiters[1:] {
+			units += other.n
+		}
+		if deadline.Before(l.until.Add(refillTime(limits, units))) {
+			return false, ErrDeadline
+		}
+	}
+	if q.lines == nil {
+		q.lines = make(map[string]*line)
+	}
+	q.lines[key] = l
+	l.waiters = append(l.waiters, w)
+	q.waiting.Add(1)
+	return len(l.waiters) == 1, nil
+}
+
+// note tells the queue when its first expects its grant.
+func (q *queue) note(key string, w *waiter, until time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if l := q.lines[key]; l != nil && l.waiters[0] == w {
+		l.until = until
+	}
+}
+
+// leave takes the waiter out of the queue, and gives the turn to the next if it was the first.
+func (q *queue) leave(key string, w *waiter) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lines[key]
+	for i, other := range l.waiters {
+		if other != w {
 			continue
 		}
-		line = append(line[:i], line[i+1:]...)
-		if i == 0 && len(line) > 0 {
-			close(line[0])
+		l.waiters = append(l.waiters[:i], l.waiters[i+1:]...)
+		if i == 0 && len(l.waiters) > 0 {
+			close(l.waiters[0].turn)
 		}
 		break
 	}
 	q.waiting.Add(-1)
-	if len(line) == 0 {
-		delete(q.keys, key)
-		return
+	if len(l.waiters) == 0 {
+		delete(q.lines, key)
 	}
-	q.keys[key] = line
+}
+
+// refillTime is how long the slowest of the limits that refill evenly takes for so many units; others may free any number at
+// once.
+func refillTime(limits []*Limit, units int64) time.Duration {
+	var longest time.Duration
+	for _, l := range limits {
+		if l.books() && !l.wide {
+			longest = max(longest, duration(l.byP.of(l.parts(units))))
+		}
+	}
+	return longest
 }
 
 // behindWaiters is the decision of a call that may not overtake those who wait.
-func (l *Limiter) behindWaiters(ctx context.Context, key string, cost int64) (Decision, error) {
-	d, err := l.doNow(ctx, key, LookOp(max(cost, 1)), cost)
-	if err == nil && d.Allowed {
-		d.Allowed, d.Reason, d.RetryAfter, d.Granted = false, QueueFull, Unknown, 0
+func (l *Limiter) behindWaiters(ctx context.Context, key string, cost int64, into *Decision) error {
+	err := l.ask(ctx, key, LookOp(cost), into)
+	if err == nil && into.Allowed {
+		into.Allowed, into.Reason, into.RetryAfter = false, Queued, Unknown
 	}
-	return d, err
+	if l.observers != nil {
+		l.observe(ctx, key, cost, *into, err)
+	}
+	return err
 }

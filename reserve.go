@@ -67,6 +67,9 @@ type Reservation struct {
 	// Decision says whether the units were granted. If it is not allowed there is nothing to commit or cancel.
 	Decision Decision
 
+	// Decisions are those of each claim, in their order.
+	Decisions []Decision
+
 	limiter *Limiter
 	parts   []part
 	done    atomic.Bool
@@ -95,7 +98,7 @@ func (l *Limiter) ReserveAll(ctx context.Context, claims []Claim) (*Reservation,
 	if err != nil {
 		return nil, err
 	}
-	r := &Reservation{Decision: d, limiter: l}
+	r := &Reservation{Decision: d, Decisions: decisions, limiter: l}
 	for i := range decisions {
 		receipt, ok := decisions[i].Receipt()
 		if ok && !r.has(receipt.Nonce) {
@@ -121,14 +124,20 @@ func (r *Reservation) Commit(ctx context.Context, actual int64) error {
 	if actual < 0 {
 		return ErrNegativeCost
 	}
-	return r.settle(ctx, func(reserved int64) int64 { return actual })
+	return r.settle(ctx, func(*Limit, int64) int64 { return actual })
+}
+
+// CommitEach is Commit where limits differ in what the call cost: actual says it for each, of the units reserved. So a slot of a
+// limit on concurrency is given back while the units of a rate stay charged. A negative cost counts as 0.
+func (r *Reservation) CommitEach(ctx context.Context, actual func(l *Limit, reserved int64) int64) error {
+	return r.settle(ctx, actual)
 }
 
 // Cancel gives the reservation back as far as it is still worth anything.
 func (r *Reservation) Cancel(ctx context.Context) error { return r.Commit(ctx, 0) }
 
 // settle brings every part to its actual cost.
-func (r *Reservation) settle(ctx context.Context, actual func(reserved int64) int64) error {
+func (r *Reservation) settle(ctx context.Context, actual func(l *Limit, reserved int64) int64) error {
 	if r.done.Swap(true) {
 		return ErrReceiptUsed
 	}
@@ -136,7 +145,7 @@ func (r *Reservation) settle(ctx context.Context, actual func(reserved int64) in
 	for _, p := range r.parts {
 		n := p.receipt.N
 		var err error
-		if cost := actual(n); cost < n {
+		if cost := max(0, actual(p.limit, n)); cost < n {
 			_, err = r.limiter.refundTo(ctx, p.limit, p.receipt, n-cost)
 		} else if cost > n {
 			_, _, err = r.limiter.store.One(ctx, p.limit, p.receipt.Key, ChargeOp(cost-n))

@@ -1,18 +1,28 @@
 package stint
 
-// SlidingLog is being written.
+// SlidingLog counts each unit for exactly Per from the instant at which it was taken, and never lets more than Units count at
+// once. It remembers every take that still counts, those at the same instant as one.
+//
+// Choose it, or say nothing, to mean "100 per hour" as everybody reads it: it is the default where no burst is named. In every
+// half-open span [x, x+Per) a key is granted at most Units, wherever the span begins. Exact to the tick for Units up to 1024;
+// above that, takes closer than Per/1023 count as one at the later instant, which refuses for less than 0.1 % of Per too long
+// and never admits too much. State: 24 bytes, and 16 for each remembered take, at most 1025 of them.
+//
+// A refund takes the units out of the log again while they count; a credit removes those that would count longest.
 type SlidingLog struct{}
 
 // Name is "sliding-window-log".
 func (SlidingLog) Name() string { return "sliding-window-log" }
 
-// Words is 1.
-func (SlidingLog) Words(*Limit) int { return 1 }
+// Words is a cell for each take that can count at once, and a free one.
+func (SlidingLog) Words(l *Limit) int { return l.runWords() }
 
-// Compile accepts all.
-func (SlidingLog) Compile(l *Limit) error { return l.compileRate() }
+// Compile refuses a burst, and a Per that is not a whole number of ticks or more than 17 years.
+func (SlidingLog) Compile(l *Limit) error { return l.compileRuns() }
 
-// Apply is a token bucket's until the log is written.
+func (SlidingLog) builtin() traits { return traits{} }
+
+// Apply implements [Strategy].
 func (SlidingLog) Apply(s State, l *Limit, now int64, op Op) (State, Answer) {
-	return TokenBucket{}.Apply(s, l, now, op)
+	return l.applyRuns(s, now, op)
 }

@@ -85,6 +85,10 @@ func CreditOp(n int64) Op { return Op{0, -n, 0} }
 // RefundOp gives back n units that were taken at the instant at, as far as time has not given them back already.
 func RefundOp(n, at int64) Op { return Op{0, -n, at} }
 
+// UndoOp takes back a booking of n units, as if it had never been made, if the key is still to be as good as new at the instant
+// full: if nobody has booked since. Only the strategies that book ahead know it.
+func UndoOp(n, full int64) Op { return Op{full, -n, 0} }
+
 // ResetOp makes the key a new one.
 func ResetOp() Op { return Op{0, -math.MaxInt64, 0} }
 
@@ -97,6 +101,8 @@ func (o Op) Kind() OpKind {
 		return Grant
 	case o.Max == 0:
 		return Look
+	case o.Min != 0:
+		return Undo
 	case o.Max == -math.MaxInt64 && o.Wait == 0:
 		return Clear
 	case o.Wait == 0:
@@ -117,6 +123,7 @@ const (
 	Refund               // give back what was taken at an instant
 	Credit               // a gift
 	Clear                // become a new key
+	Undo                 // take back a booking
 )
 
 // Answer is what a strategy says to an operation, about the state after it. Times are in ticks.

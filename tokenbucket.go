@@ -75,8 +75,7 @@ func (l *Limit) filledAt(now, missing int64) State {
 
 func (l *Limit) bucketTake(s State, now, missing int64, op Op) (State, Answer) {
 	if op.Wait == Forever {
-		missing = min(missing, maxDebt) + l.parts(op.Max)
-		missing = min(missing, maxDebt)
+		missing = min(min(missing, maxDebt)+l.parts(op.Max), maxFill*l.p)
 		a := l.bucketAnswer(op.Max, missing)
 		a.Wait = l.byP.up(max(0, missing-l.full), l.p)
 		return l.filledAt(now, missing), a
@@ -107,12 +106,15 @@ func (l *Limit) bucketTake(s State, now, missing int64, op Op) (State, Answer) {
 
 func (l *Limit) bucketGiveBack(s State, now, missing int64, op Op) (State, Answer) {
 	back := l.parts(-op.Max)
+	if op.Min > 0 && now+l.byP.up(missing, l.p) != op.Min {
+		back = 0 // somebody has booked since
+	}
 	if op.Wait > 0 {
 		// Refill may have healed a part of what was taken: only the rest is worth anything, or law 1 would break.
 		back = max(0, back-min(max(0, now-op.Wait), maxFill)*l.p)
 	}
 	back = min(back, missing)
-	if back == 0 {
+	if back == 0 && op.Kind() != Clear {
 		return s, l.bucketAnswer(0, missing)
 	}
 	missing -= back

@@ -1,0 +1,93 @@
+# The tasks of the repository. `make` lists them. Tools and their versions are pinned here and nowhere else.
+
+GOLANGCI_VERSION := v2.15.0
+
+# How long each fuzz target runs in `make fuzz`, and where `make run` listens.
+FUZZTIME ?= 20s
+LISTEN   ?= 127.0.0.1:8080
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Each module is built as its users get it, from its own go.mod: go.work only makes a fresh clone work in an editor. Nothing
+# depends on the version control system being there.
+MODULES := $(shell sed -n 's/^[[:space:]]*\(\.[^[:space:]]*\)$$/\1/p' go.work)
+export GOWORK := off
+export GOFLAGS := -buildvcs=false
+
+# Version, as `stint version` prints it.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
+
+.PHONY: help
+help: ## list the tasks
+	@echo "Stint: make TASK"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the binary, bin/stint
+	@mkdir -p bin
+	cd service && go build -trimpath -ldflags "-X main.version=$(VERSION)" -o ../bin/stint ./cmd/stint
+
+.PHONY: run
+run: build ## build, start a limited service and say what to try (LISTEN=host:port)
+	@echo
+	@echo "GET /limit grants each X-API-KEY 10 requests a second. In another terminal, try:"
+	@echo "  curl -i http://$(LISTEN)/limit                               # 401: no key"
+	@echo "  curl -i -H 'X-API-KEY: alice' http://$(LISTEN)/limit         # 200, and what is left"
+	@echo "  for i in {1..15}; do curl -s -o /dev/null -w '%{http_code} ' -H 'X-API-KEY: alice' http://$(LISTEN)/limit; done; echo"
+	@echo "  bin/stint load http://$(LISTEN)/limit --rate 2000/min -H 'X-API-KEY: bob' --expect 10/s"
+	@echo "Ctrl-C ends it."
+	@echo
+	@exec bin/stint serve --listen $(LISTEN)
+
+.PHONY: test
+test: servers format vet lint ## check format, vet and lint; run all tests of all modules with the race detector
+	@.ci/test $(MODULES)
+
+.PHONY: servers
+servers: ## install the servers that tests start (Debian or Ubuntu, as root)
+	@.ci/servers
+
+.PHONY: format
+format: ## check that all Go files are formatted
+	@echo "gofmt"
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
+
+.PHONY: vet
+vet: ## go vet, all modules
+	@for m in $(MODULES); do echo "go vet $$m"; (cd $$m && go vet ./...); done
+
+.PHONY: lint
+lint: $(LINTER) ## golangci-lint (staticcheck and more), all modules
+	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...); done
+
+# A folder per version, so that a new pin is a new install.
+$(LINTER):
+	@echo "installing golangci-lint $(GOLANGCI_VERSION) (a few minutes, once)"
+	@GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: install-tools
+install-tools: $(LINTER) ## install the pinned tools under bin/
+
+.PHONY: tidy
+tidy: ## check that every go.mod is tidy
+	@for m in $(MODULES); do echo "go mod tidy $$m"; (cd $$m && go mod tidy -diff); done
+
+.PHONY: bench
+bench: ## measure Stint beside its peers into docs/benchmarks.md (QUICK=1: a rough table on the screen)
+	@cd bench && go run ./cmd/compare $(if $(QUICK),-quick,-write ../docs/benchmarks.md)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target of each module for FUZZTIME (20s)
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz $(MODULES)
+
+.PHONY: prove
+prove: ## the long proofs (an hour or so), their result into docs/proofs.md
+	@FUZZTIME=$(FUZZTIME) .ci/prove $(MODULES)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

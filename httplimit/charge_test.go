@@ -1,0 +1,189 @@
+package httplimit_test
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
+)
+
+// Failed log-ins count, others do not.
+func TestChargeByStatus(t *testing.T) {
+	c := newClock()
+	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.Header.Get("X-Status"))
+		w.WriteHeader(status)
+	}), httplimit.Options{
+		Limiter: c.limiter(t, stint.PerHour(2).WithBurst(2)),
+		Charge:  httplimit.ChargeStatus(func(status int) bool { return status == 401 }),
+	})
+	for i, row := range []struct{ status, want int }{
+		{200, 200}, {200, 200}, {200, 200}, {401, 401}, {200, 200}, {401, 401}, {200, 429}, {401, 429},
+	} {
+		if r := ask(h, request("/", "X-User: ann", "X-Status: "+strconv.Itoa(row.status))); r.StatusCode != row.want {
+			t.Errorf("request %d: %d, want %d", i, r.StatusCode, row.want)
+		}
+	}
+}
+
+func TestChargeByHeader(t *testing.T) {
+	c := newClock()
+	var cost string
+	trailer := false
+	l := c.limiter(t, stint.PerHour(100).WithBurst(100).WithID("h"))
+	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if trailer {
+			_, _ = w.Write([]byte("tokens"))
+			w.Header().Set(http.TrailerPrefix+"X-Cost", cost)
+			return
+		}
+		w.Header().Set("X-Cost", cost)
+	}), httplimit.Options{Limiter: l, Cost: func(*http.Request) int64 { return 10 }, Charge: httplimit.ChargeHeader("x-cost")})
+	left := func() int64 {
+		d, err := l.Peek(context.Background(), "ann", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Remaining
+	}
+	for i, row := range []struct {
+		cost    string
+		trailer bool
+		want    int64
+		why     string
+	}{
+		{"3", false, 97, "less than reserved: the rest is given back"},
+		{"25", false, 72, "more: charged as well"},
+		{"", false, 62, "none said: what was reserved"},
+		{"-5", false, 52, "nonsense: what was reserved"},
+		{"7", true, 45, "a trailer"},
+		{"0", true, 45, "nothing"},
+		{"60", false, 0, "into debt"},
+	} {
+		cost, trailer = row.cost, row.trailer
+		if r := ask(h, request("/", "X-User: ann")); r.StatusCode != 200 {
+			t.Errorf("request %d: %d", i, r.StatusCode)
+		}
+		if got := left(); got != row.want {
+			t.Errorf("request %d: %d left, want %d (%s)", i, got, row.want, row.why)
+		}
+	}
+}
+
+// However many come at once, no more of them pass than there are units: what is charged afterwards was reserved before.
+func TestChargingAfterwardsLetsNobodyPassTogether(t *testing.T) {
+	c := newClock()
+	var inside, most atomic.Int64
+	gate := make(chan struct{})
+	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		most.Store(max(most.Load(), inside.Add(1)))
+		<-gate
+		w.WriteHeader(401)
+	}), httplimit.Options{
+		Limiter: c.limiter(t, stint.PerHour(3).WithBurst(3)),
+		Charge:  httplimit.ChargeStatus(func(status int) bool { return status == 401 }),
+	})
+	var wg sync.WaitGroup
+	refused := make(chan struct{}, 50)
+	for range 50 {
+		wg.Go(func() {
+			if ask(h, request("/", "X-User: ann")).StatusCode == 429 {
+				refused <- struct{}{}
+			}
+		})
+	}
+	for range 47 {
+		<-refused
+	}
+	close(gate)
+	wg.Wait()
+	if most.Load() != 3 {
+		t.Errorf("%d passed together, want 3", most.Load())
+	}
+}
+
+// Slots are free again when the response has ended, also after a panic or when the client has left.
+func TestConcurrencyReleases(t *testing.T) {
+	c := newClock()
+	l := c.limiter(t, stint.Limit{ID: "slots", Units: 2, Per: time.Minute, Strategy: stint.Concurrency{}})
+	var h http.Handler
+	depth := 0
+	h = handler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if depth++; depth == 3 {
+			t.Error("three at once")
+		}
+		if depth < 4 {
+			if inner := ask(h, r); depth == 2 && inner.StatusCode != 429 {
+				t.Errorf("a third one: %d", inner.StatusCode)
+			}
+		}
+		depth--
+		if r.URL.Path == "/panic" {
+			panic(http.ErrAbortHandler)
+		}
+	}), httplimit.Options{Limiter: l})
+	for _, path := range []string{"/", "/panic", "/left", "/"} {
+		depth = 0
+		ctx, cancel := context.WithCancel(context.Background())
+		r := request(path, "X-User: ann").WithContext(ctx)
+		func() {
+			defer func() { _ = recover() }()
+			if path == "/left" {
+				defer cancel()
+			}
+			ask(h, r)
+		}()
+		cancel()
+	}
+	d, err := l.Peek(context.Background(), "ann", 2)
+	if err != nil || !d.Allowed {
+		t.Errorf("slots are still held: %+v %v", d, err)
+	}
+}
+
+// Beside a rate, slots come back and the rate stays charged.
+func TestConcurrencyBesideARate(t *testing.T) {
+	c := newClock()
+	l := c.limiter(t, stint.PerHour(3).WithBurst(3).WithID("hourly"),
+		stint.Limit{ID: "slots", Units: 1, Per: time.Minute, Strategy: stint.Concurrency{}})
+	h := handler(t, answer(200), httplimit.Options{Limiter: l})
+	run(t, h, c, []step{
+		{0, "ann", 200, nil, "", "one"}, {0, "ann", 200, nil, "", "two"}, {0, "ann", 200, nil, "", "three"},
+		{0, "ann", 429, []string{"Retry-After: 1200"}, "", "the hour is used up, the slot is free"},
+	})
+}
+
+func TestPanicIsCharged(t *testing.T) {
+	c := newClock()
+	l := c.limiter(t, stint.PerHour(10).WithBurst(10))
+	var status []int
+	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "late") {
+			w.WriteHeader(201)
+		}
+		panic("mine")
+	}), httplimit.Options{Limiter: l, Charge: func(reserved int64, s int, _ http.Header) int64 {
+		status = append(status, s)
+		return reserved
+	}})
+	for _, path := range []string{"/early", "/late"} {
+		func() {
+			defer func() {
+				if recover() != "mine" {
+					t.Error("the panic was lost")
+				}
+			}()
+			ask(h, request(path, "X-User: ann"))
+		}()
+	}
+	if len(status) != 2 || status[0] != 500 || status[1] != 201 {
+		t.Errorf("statuses %v", status)
+	}
+}

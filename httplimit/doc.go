@@ -1,0 +1,2 @@
+// Package httplimit is being written.
+package httplimit

@@ -1,0 +1,366 @@
+package httplimit
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync/atomic"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/policy"
+)
+
+// PolicyOptions say what serves the calls that a policy admits. Limiter is required, and Upstream if the policy has upstreams.
+type PolicyOptions struct {
+	// Limiter decides. It needs no limits of its own, since the policy brings them: stint.NewWith(stint.Options{Store: …}).
+	Limiter *stint.Limiter
+
+	// Next serves what a route neither answers nor hands on, and the calls that no route fits: those are not limited. Default:
+	// an admitted call is answered 204, and one that no route fits 404.
+	Next http.Handler
+
+	// Upstream makes the handler that hands calls on to an upstream. It is called once for each address in a policy.
+	Upstream func(u *url.URL) (http.Handler, error)
+
+	// Address says where a client's address comes from. Default: what the policy's clients say, which is the peer if they say
+	// nothing.
+	Address AddressSource
+
+	// Attribute says what else is known of a request, for "user" and "plan" and "api-key". Default: nothing, and the header
+	// X-API-KEY is the API key, which stands for its user.
+	Attribute func(r *http.Request, name string) (string, bool)
+
+	// OnError is told of every error of the store. Default: nobody is.
+	OnError func(r *http.Request, err error)
+
+	// Answers say how clients are told. Headers and Bodies come from the policy and must be empty here.
+	Answers
+}
+
+// PolicyHandler serves requests by a policy, which can be changed while it does. Make one with [Policy]. All methods are safe
+// for concurrent use.
+type PolicyHandler struct {
+	options PolicyOptions
+	served  atomic.Pointer[served]
+}
+
+// served is one version of the policy with all that its routes need.
+type served struct {
+	policy  *policy.Policy
+	address AddressSource
+	doors   []door // one for each route
+	none    http.Handler
+}
+
+// door is a route with what answers its calls.
+type door struct {
+	route    *policy.Route
+	renderer *Renderer
+	options  Options // what [Handler] would have been given for the route
+	next     http.Handler
+	static   *static // next, if it is an answer that stands in the policy
+	slots    bool    // some limits count slots held
+	open     bool    // all limits admit while the store is lost
+}
+
+// Policy is a handler that serves requests by a policy. For each request the first route that fits holds:
+//
+//	401  the route requires an API key and there is none, or lacks a key that says who the client is
+//	400  the call lacks another key that the route counts by
+//	429  a limit has no room, or what the route says
+//	503  no decision could be had, the store being lost
+//	404  no route fits, and there is no Next
+//
+// A call that is admitted gets the route's answer, its upstream, or Next.
+func Policy(p *policy.Policy, o PolicyOptions) (*PolicyHandler, error) {
+	if o.Limiter == nil {
+		return nil, errors.New("httplimit: no Limiter; make one with stint.NewWith")
+	}
+	if o.Headers != nil || o.Bodies != nil {
+		return nil, errors.New("httplimit: Headers and Bodies come from the policy; set them there")
+	}
+	h := &PolicyHandler{options: o}
+	if err := h.Swap(p); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// Policy is the policy in force.
+func (h *PolicyHandler) Policy() *policy.Policy { return h.served.Load().policy }
+
+// Swap puts another policy in force. Requests under way end as they began, counts carry over where the ids of limits stay. If
+// it returns an error, the policy in force stays.
+func (h *PolicyHandler) Swap(p *policy.Policy) error {
+	s := &served{policy: p, address: h.options.Address, doors: make([]door, len(p.Routes)), none: h.options.Next}
+	if !s.address.Chosen() {
+		s.address = AddressOf(p.Clients)
+	}
+	if err := s.address.Err(); err != nil {
+		return err
+	}
+	if s.none == nil {
+		s.none = http.HandlerFunc(noRoute)
+	}
+	maker := doorMaker{h: h, policy: p, renderers: map[string]*Renderer{}, upstreams: map[string]http.Handler{}}
+	for i, r := range p.Routes {
+		d, err := maker.door(r)
+		if err != nil {
+			return fmt.Errorf("%s:%d:%d: route %s: %w", p.File, r.Line, r.Column, r.Name, err)
+		}
+		s.doors[i] = d
+	}
+	h.served.Store(s)
+	return nil
+}
+
+// AddressOf is where a policy says that addresses come from: the peer if it says nothing.
+func AddressOf(c policy.Clients) AddressSource {
+	source := Peer()
+	switch {
+	case c.Hops > 0:
+		source = Hops(c.Hops)
+	case len(c.TrustedProxies) > 0:
+		source = Trusted(c.TrustedProxies...)
+	}
+	if c.IPv6Prefix > 0 {
+		source = source.WithIPv6Prefix(c.IPv6Prefix)
+	}
+	return source
+}
+
+func noRoute(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "Nothing is served here: no route of the policy fits.", http.StatusNotFound)
+}
+
+func admitted(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+
+// doorMaker makes the doors of one policy. Routes share what they can.
+type doorMaker struct {
+	h         *PolicyHandler
+	policy    *policy.Policy
+	renderers map[string]*Renderer // by format
+	upstreams map[string]http.Handler
+}
+
+func (m *doorMaker) door(r *policy.Route) (door, error) {
+	d := door{route: r, open: len(r.Limits) > 0}
+	for _, l := range r.Limits {
+		d.slots = d.slots || l.Value != nil && l.Value.Strategy.Name() == concurrency
+		d.open = d.open && l.OnStoreLoss == policy.LossOpen
+	}
+	d.options = Options{Key: r.Key, FailOpen: d.open, OnError: m.h.options.OnError, Shadow: r.Mode == policy.Shadow}
+	if d.slots || r.ChargeOn != nil {
+		d.options.Charge = charged(r.ChargeOn)
+	}
+	var err error
+	if d.renderer, err = m.renderer(r.OverLimit.Format); err != nil {
+		return d, err
+	}
+	switch {
+	case r.Respond != nil:
+		d.static = newStatic(r.Respond)
+		d.next = d.static
+	case r.Upstream != nil:
+		d.next, err = m.upstream(r.Upstream)
+	case m.h.options.Next != nil:
+		d.next = m.h.options.Next
+	default:
+		d.next = http.HandlerFunc(admitted)
+	}
+	return d, err
+}
+
+func (m *doorMaker) renderer(format string) (*Renderer, error) {
+	if e := m.renderers[format]; e != nil {
+		return e, nil
+	}
+	answers := m.h.options.Answers
+	for _, name := range m.policy.Headers {
+		dialect, err := ParseDialect(name)
+		if err != nil {
+			return nil, err
+		}
+		answers.Headers = append(answers.Headers, dialect)
+	}
+	if answers.OnLimit == nil {
+		answers.Bodies = bodies[format]
+	}
+	e, err := NewRenderer(answers)
+	m.renderers[format] = e
+	return e, err
+}
+
+// bodies are the formats of a refusal that a policy can choose.
+var bodies = map[string][]Body{
+	"text":    {Text{}},
+	"json":    {JSON{}},
+	"problem": {Problem{}},
+	"accept":  {Text{}, JSON{}, Problem{}},
+}
+
+func (m *doorMaker) upstream(u *url.URL) (http.Handler, error) {
+	if m.h.options.Upstream == nil {
+		return nil, errors.New("httplimit: the policy has an upstream and PolicyOptions.Upstream is not set")
+	}
+	if handler := m.upstreams[u.String()]; handler != nil {
+		return handler, nil
+	}
+	handler, err := m.h.options.Upstream(u)
+	m.upstreams[u.String()] = handler
+	return handler, err
+}
+
+// charged is what a response has cost in the end.
+func charged(on *policy.ChargeOn) func(int64, int, http.Header) int64 {
+	if on == nil {
+		return func(reserved int64, _ int, _ http.Header) int64 { return reserved }
+	}
+	said := func(reserved int64, _ int, _ http.Header) int64 { return reserved }
+	if on.Header != "" {
+		said = ChargeHeader(on.Header)
+	}
+	return func(reserved int64, status int, h http.Header) int64 {
+		if !on.Charges(status) {
+			return 0
+		}
+		return said(reserved, status, h)
+	}
+}
+
+// visit is one request on its way through a policy, in one piece of memory.
+type visit struct {
+	exchange
+	claims    [2]stint.Claim
+	decisions [2]stint.Decision
+}
+
+// ServeHTTP serves the request by the policy in force.
+func (h *PolicyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := h.served.Load()
+	v := &visit{exchange: exchange{Context: r.Context()}}
+	v.call = Call{request: r, address: s.address, attribute: h.options.Attribute}
+	route := s.policy.Match(&v.call)
+	if route == nil {
+		s.none.ServeHTTP(w, r)
+		return
+	}
+	d := &s.doors[route.Number]
+	v.renderer = d.renderer
+	claims, refusal := route.Claims(&v.call, v.claims[:0])
+	switch {
+	case refusal == policy.NoAPIKey:
+		d.unauthorized(&v.exchange, w, r)
+	case refusal == policy.NoKey:
+		handler := handler{next: d.next, options: d.options, renderer: d.renderer}
+		handler.refuse(&v.exchange, w, r, d.options.missing())
+	case len(claims) == 0:
+		d.next.ServeHTTP(w, r)
+	default:
+		h.limited(v, d, w, r, claims)
+	}
+}
+
+// limited decides a call that makes claims, and serves it if they are granted.
+func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *http.Request, claims []stint.Claim) {
+	v.report.Key = claims[0].Key
+	charge, err := h.decide(v, d, claims)
+	if err != nil {
+		handler := handler{next: d.next, options: d.options, renderer: d.renderer}
+		handler.undecided(&v.exchange, w, r, err)
+		return
+	}
+	if d.route.Mode == policy.Shadow {
+		v.shadow(w.Header())
+	}
+	switch {
+	case !v.decision.Allowed:
+		f := d.renderer.Refusal(v.decision, v.report.Decisions)
+		if f.Status == http.StatusTooManyRequests {
+			f.Status = d.route.OverLimit.Status
+		}
+		v.refuse(w, r, f)
+	case d.static != nil && charge == nil:
+		d.renderer.write(w.Header(), &v.report)
+		d.static.ServeHTTP(w, r)
+	default:
+		v.pass(d.next, w, r, charge)
+	}
+}
+
+// decide takes what the claims ask for, and notes the decision. The charge is to be settled after the response; nil if it is
+// final.
+func (h *PolicyHandler) decide(v *visit, d *door, claims []stint.Claim) (*charge, error) {
+	if d.options.Charge != nil {
+		reservation, err := h.options.Limiter.ReserveAll(v.Context, claims)
+		if err != nil {
+			return nil, err
+		}
+		v.decidedByAll(reservation.Decision, reservation.Decisions)
+		return &charge{reservation: reservation, reserved: claims[0].Op.Max, cost: d.options.Charge, slots: d.slots,
+			failed: d.options.OnError}, nil
+	}
+	decisions := v.decisions[:]
+	if len(claims) > len(decisions) {
+		decisions = make([]stint.Decision, len(claims))
+	}
+	decisions = decisions[:len(claims)]
+	strictest, err := h.options.Limiter.TakeAll(v.Context, claims, decisions)
+	if err == nil {
+		v.decidedByAll(strictest, decisions)
+	}
+	return nil, err
+}
+
+// shadow marks a call that would have been refused if its route were enforced.
+func (v *visit) shadow(h http.Header) {
+	for i := range v.report.Decisions {
+		d := &v.report.Decisions[i]
+		if i == 0 || d.Stricter(&v.decision) {
+			v.decision = *d
+		}
+	}
+	if slices.ContainsFunc(v.report.Decisions, func(d stint.Decision) bool { return d.Reason == stint.Shadowed }) {
+		v.decision.Reason = stint.Shadowed
+		h["Stint-Shadow"] = []string{stint.Limited.String()}
+	}
+}
+
+// apiKey is the key that a 401 asks for.
+var apiKey = policy.Header(policy.APIKeyHeader)
+
+func (d *door) unauthorized(x *exchange, w http.ResponseWriter, r *http.Request) {
+	w.Header()["Www-Authenticate"] = []string{challenge(apiKey)}
+	f := wrongRequest(http.StatusUnauthorized, stint.KeyMissing, "The request lacks an API key: send it in the header X-API-KEY")
+	x.decision = f.Decision
+	x.refuse(w, r, f)
+}
+
+// static is an answer that stands in the policy.
+type static struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func newStatic(r *policy.Response) *static {
+	s := &static{status: r.Status, header: http.Header{}, body: []byte(r.Body)}
+	for _, h := range r.Headers {
+		s.header[h.Name] = append(s.header[h.Name], h.Value)
+	}
+	return s
+}
+
+// ServeHTTP answers. What outer handlers have set under the same names gives way.
+func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	for name, values := range s.header {
+		header[name] = slices.Clip(values)
+	}
+	w.WriteHeader(s.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(s.body) // a client that has left is not told
+	}
+}

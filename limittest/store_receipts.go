@@ -1,0 +1,169 @@
+package limittest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stint-go/stint"
+)
+
+// storeReceipts gives back what a receipt proves, once, and no more than was taken.
+func storeReceipts(t *testing.T, s *shelf) {
+	store, _ := s.store(t)
+	ctx := context.Background()
+	for _, limit := range s.lasting(t, 10) {
+		if !countsUnits(limit) || s.RealClock && booksAhead(limit.Strategy) {
+			continue // pacing has no ten units to give at once, and a token bucket refills a fraction of one meanwhile
+		}
+		l := limiter(t, store, *limit)
+		first, second := take(t, l, "k", 4), take(t, l, "k", 3)
+		receipt, ok := first.Receipt()
+		if !ok {
+			t.Fatalf("%s: no receipt for %+v", showLimit(limit), first)
+		}
+		more := receipt
+		more.N++
+		if n, err := l.Refund(ctx, receipt); n != 4 || err != nil {
+			t.Fatalf("%s: refund of 4: %d, %v", showLimit(limit), n, err)
+		}
+		for range 3 {
+			if n, err := l.Refund(ctx, receipt); n != 0 || !errors.Is(err, stint.ErrReceiptUsed) {
+				t.Fatalf("%s: a second refund of the same take: %d, %v", showLimit(limit), n, err)
+			}
+		}
+		if n, err := l.Refund(ctx, more); n != 0 || err == nil {
+			t.Fatalf("%s: a used receipt for more: %d, %v", showLimit(limit), n, err)
+		}
+		if a := one(t, store, limit, "k", stint.LookOp(1)); a.Remaining != 7 {
+			t.Fatalf("%s: %d remain of 10 less 3", showLimit(limit), a.Remaining)
+		}
+		other, _ := second.Receipt()
+		other.LimitID += "-other"
+		if n, err := l.Refund(ctx, other); n != 0 || !errors.Is(err, stint.ErrReceiptForeign) {
+			t.Fatalf("%s: another limit's receipt: %d, %v", showLimit(limit), n, err)
+		}
+		settle(t, l, limit, store)
+	}
+}
+
+// settle holds reservations to the same: settled once, up or down.
+func settle(t *testing.T, l *stint.Limiter, limit *stint.Limit, store stint.Store) {
+	t.Helper()
+	ctx := context.Background()
+	for i, c := range []struct{ reserve, actual, left int64 }{{5, 5, 5}, {5, 2, 8}, {5, 0, 10}, {5, 7, 3}, {5, 12, 0}, {1, 10, 0}} {
+		key := fmt.Sprint("reserved", i)
+		r, err := l.Reserve(ctx, key, c.reserve)
+		if err != nil || !r.Decision.Allowed {
+			t.Fatalf("%s: reserve %d: %v", showLimit(limit), c.reserve, err)
+		}
+		if err := r.Commit(ctx, c.actual); err != nil {
+			t.Fatalf("%s: commit %d of %d: %v", showLimit(limit), c.actual, c.reserve, err)
+		}
+		if err := r.Cancel(ctx); !errors.Is(err, stint.ErrReceiptUsed) {
+			t.Fatalf("%s: cancel after commit: %v", showLimit(limit), err)
+		}
+		if a := one(t, store, limit, key, stint.LookOp(1)); a.Remaining != c.left {
+			t.Fatalf("%s: %d reserved, %d committed: %d remain, want %d", showLimit(limit), c.reserve, c.actual, a.Remaining, c.left)
+		}
+	}
+}
+
+// storeResetVoids: a reset makes a new key, and receipts from before it are worth nothing.
+func storeResetVoids(t *testing.T, s *shelf) {
+	store, clock := s.store(t)
+	ctx := context.Background()
+	for _, limit := range s.lasting(t, 10) {
+		if !countsUnits(limit) {
+			continue
+		}
+		l := limiter(t, store, *limit)
+		old := take(t, l, "k", 6)
+		clock.Advance(5)
+		if err := l.Reset(ctx, "k"); err != nil {
+			t.Fatal(err)
+		}
+		if d := take(t, l, "k", 0); d.Remaining != 10 || d.ResetAfter != 0 {
+			t.Fatalf("%s: after a reset %+v", showLimit(limit), d)
+		}
+		clock.Advance(5)
+		take(t, l, "k", 10)
+		receipt, _ := old.Receipt()
+		if n, err := l.Refund(ctx, receipt); n != 0 {
+			t.Fatalf("%s: a receipt from before the reset gave back %d (%v)", showLimit(limit), n, err)
+		}
+		if a := one(t, store, limit, "k", stint.LookOp(1)); a.Remaining != 0 {
+			t.Fatalf("%s: a receipt from before the reset freed %d", showLimit(limit), a.Remaining)
+		}
+	}
+}
+
+// storeBlocks: a block refuses whatever is left, survives a reset and is lifted by 0.
+func storeBlocks(t *testing.T, s *shelf) {
+	store, _ := s.store(t)
+	ctx := context.Background()
+	for _, limit := range s.lasting(t, 10) {
+		l := limiter(t, store, *limit)
+		if err := l.Block(ctx, "k", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		blocked := func(after string) {
+			t.Helper()
+			d := take(t, l, "k", 1)
+			if d.Allowed || d.Reason != stint.Blocked || d.RetryAfter <= 0 || d.RetryAfter > time.Hour || l.Allow("k") {
+				t.Fatalf("%s: blocked, after %s: %+v", showLimit(limit), after, d)
+			}
+			if p, err := l.Peek(ctx, "k", 1); err != nil || p.Allowed {
+				t.Fatalf("%s: blocked, after %s: a peek says %+v, %v", showLimit(limit), after, p, err)
+			}
+			if z := take(t, l, "k", 0); z.Allowed {
+				t.Fatalf("%s: blocked, after %s: a call of cost 0: %+v", showLimit(limit), after, z)
+			}
+		}
+		blocked("the block")
+		if err := l.Reset(ctx, "k"); err != nil {
+			t.Fatal(err)
+		}
+		blocked("a reset")
+		if err := l.Credit(ctx, "k", 5); err != nil {
+			t.Fatal(err)
+		}
+		blocked("a gift")
+		if d := take(t, l, "other", 1); !d.Allowed {
+			t.Fatalf("%s: another key is blocked, too: %+v", showLimit(limit), d)
+		}
+		claims := []stint.Claim{stint.NewClaim(limit, "third", 1), stint.NewClaim(limit, "k", 1)}
+		if d, err := l.TakeAll(ctx, claims, nil); err != nil || d.Allowed || d.Reason != stint.Blocked {
+			t.Fatalf("%s: a call with a claim on a blocked key: %+v, %v", showLimit(limit), d, err)
+		}
+		if err := l.Block(ctx, "k", 0); err != nil {
+			t.Fatal(err)
+		}
+		if d := take(t, l, "k", 1); !d.Allowed {
+			t.Fatalf("%s: the block was lifted: %+v", showLimit(limit), d)
+		}
+	}
+}
+
+// storeBlockEnds: a block ends when it said.
+func storeBlockEnds(t *testing.T, s *shelf) {
+	store, clock := s.store(t)
+	ctx := context.Background()
+	for _, limit := range s.lasting(t, 10) {
+		l := limiter(t, store, *limit)
+		if err := l.Block(ctx, "k", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(ticks(time.Minute) - 1)
+		if d := take(t, l, "k", 1); d.Allowed || d.RetryAfter != stint.Tick {
+			t.Fatalf("%s: a tick before the block's end: %+v", showLimit(limit), d)
+		}
+		clock.Advance(1)
+		if d := take(t, l, "k", 1); !d.Allowed {
+			t.Fatalf("%s: after the block's end: %+v", showLimit(limit), d)
+		}
+		clock.Set(Start)
+	}
+}

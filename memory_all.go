@@ -1,0 +1,300 @@
+package stint
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"unsafe"
+)
+
+// grip is one claim's slot, held by a call with several claims.
+type grip struct {
+	t     *table
+	s     *segment
+	p     *slot
+	i     uintptr
+	word  uint64
+	hash  uint64
+	now   int64
+	claim int
+	state State
+}
+
+// All implements [Store]. The slots are held in the order of their addresses, so that calls with the same claims in another
+// order wait for each other and never in a circle.
+func (m *Memory) All(_ context.Context, claims []Claim, into []Outcome) error {
+	var few [4]grip
+	grips := few[:0]
+	if len(claims) > len(few) {
+		grips = make([]grip, 0, len(claims))
+	}
+	foreign, blocked := false, false
+	now, err := m.nowFor(&unaligned)
+	if err != nil {
+		return err
+	}
+	for i := range claims {
+		c := &claims[i]
+		t, err := m.table(c.Limit)
+		if err != nil {
+			return err
+		}
+		g := grip{t: t, hash: m.seed.hash(c.Key), claim: i, now: now}
+		if c.Limit.wall {
+			g.now += m.skew.Load()
+		}
+		if until := m.blockedUntil(c); until > g.now {
+			blocked = true
+		}
+		foreign = foreign || !c.Limit.builtin
+		grips = append(grips, g)
+	}
+	if blocked {
+		return m.allBlocked(claims, into)
+	}
+	for range maxTries {
+		there, err := m.locate(grips, claims, into)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return nil // refused without a slot made
+		}
+		if !hold(grips) {
+			continue
+		}
+		if !foreign {
+			for k := range grips {
+				g := &grips[k]
+				before := g.t.state(g.s, g.p, g.i, g.word)
+				g.state = g.t.room(before, claims[g.claim].Op)
+				m.bytes.Add(g.state.logBytes() - before.logBytes())
+			}
+			if decideHeld(grips, claims, into) {
+				settleHeld(grips)
+			} else {
+				letGo(grips)
+			}
+			return nil
+		}
+		// The strategy of somebody else runs on copies, with nothing held; the states must be the same afterwards.
+		var before [len(few)]State
+		was := append(before[:0], make([]State, len(grips))...)
+		for k := range grips {
+			was[k] = grips[k].t.state(grips[k].s, grips[k].p, grips[k].i, grips[k].word)
+			grips[k].state = grips[k].t.room(was[k].cloned(), claims[grips[k].claim].Op)
+		}
+		letGo(grips)
+		granted := decideHeld(grips, claims, into)
+		if !granted {
+			return nil
+		}
+		if !hold(grips) {
+			continue
+		}
+		same := true
+		for k := range grips {
+			same = same && grips[k].t.state(grips[k].s, grips[k].p, grips[k].i, grips[k].word) == was[k]
+		}
+		if same {
+			settleHeld(grips)
+			return nil
+		}
+		letGo(grips)
+	}
+	return ErrContention
+}
+
+func (m *Memory) blockedUntil(c *Claim) int64 {
+	if m.unusual.Load() == 0 {
+		return 0
+	}
+	return m.notes.blockedUntil(c.Limit.ID, c.Key)
+}
+
+// allBlocked refuses a call of which a key is blocked, and says what each claim would have got.
+func (m *Memory) allBlocked(claims []Claim, into []Outcome) error {
+	for i := range claims {
+		c := &claims[i]
+		op := c.Op
+		if op.Max > 0 {
+			op = LookOp(op.Min)
+		}
+		var err error
+		if into[i].Answer, into[i].Mark, err = m.oneUnusual(c.Limit, c.Key, op); err != nil {
+			return err
+		}
+		if into[i].Wait == 0 && !into[i].Mark.has(markBlocked) {
+			into[i].Granted = c.Op.Min
+		}
+	}
+	return nil
+}
+
+// locate finds the slot of every claim. Where one is missing it first asks all claims what they would get, and makes the slots
+// only if none refuses: a refusal makes no slot. It says whether the slots are there; if not, into has the refusal.
+func (m *Memory) locate(grips []grip, claims []Claim, into []Outcome) (bool, error) {
+	missing := false
+	for k := range grips {
+		g := &grips[k]
+		missing = !g.find(claims) || missing
+	}
+	if !missing {
+		return true, nil
+	}
+	passes, takes := true, false
+	for k := range grips {
+		g := &grips[k]
+		c := &claims[g.claim]
+		look := c.Op
+		if look.Max > 0 {
+			takes = true
+			look = LookOp(look.Min)
+		}
+		a, mark, err := m.settle(g.t, g.hash, c.Limit, c.Key, look, g.now)
+		if err != nil {
+			return false, err
+		}
+		passes = passes && a.Wait == 0
+		if a.Wait == 0 {
+			a.Granted = c.Op.Min * min(1, c.Op.Max)
+		}
+		into[g.claim] = Outcome{Answer: a, Mark: mark}
+	}
+	if !passes || !takes {
+		return false, nil
+	}
+	for k := range grips {
+		g := &grips[k]
+		for !g.find(claims) {
+			if err := g.make(claims); err != nil && err != errAgain {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// find looks for the claim's slot.
+func (g *grip) find(claims []Claim) bool {
+	c := &claims[g.claim]
+	if g.t.retired.Load() {
+		t, err := g.t.store.table(c.Limit)
+		if err != nil {
+			return false
+		}
+		g.t = t
+	}
+	d := g.t.dir.Load()
+	g.s = d.segment(g.hash)
+	g.p, g.i = g.t.find(g.s, d, g.hash, c.Key)
+	return g.p != nil && g.p.word.Load() != moved
+}
+
+// make puts the claim's key into its table, with the state that it begins from.
+func (g *grip) make(claims []Claim) error {
+	c := &claims[g.claim]
+	if !g.t.family.several() {
+		st, approximate := g.t.remembered(g.hash, g.now)
+		return g.t.create(g.hash, c.Key, st, st, approximate, g.now)
+	}
+	stripe := &g.t.family.stripes[g.hash>>1%16]
+	stripe.Lock()
+	defer stripe.Unlock()
+	if g.find(claims) {
+		return nil
+	}
+	st, _ := g.t.remembered(g.hash, g.now)
+	from, at, word := g.t.elsewhere(g.hash, c.Key, g.now)
+	if from != nil {
+		st = carry(from.limit, at, c.Limit, g.now, c.Limit.newCells())
+		if !from.leave(g.hash, c.Key, word, at) {
+			return errAgain
+		}
+	}
+	for {
+		if err := g.t.settleHere(g.hash, c.Key, st, g.now); err != errAgain {
+			return err
+		}
+	}
+}
+
+// hold takes hold of every slot, or of none if one has moved to another segment.
+func hold(grips []grip) bool {
+	// Calls have few claims: an insertion sort that seldom moves one.
+	for k := 1; k < len(grips); k++ {
+		for j := k; j > 0 && uintptr(unsafe.Pointer(grips[j].p)) < uintptr(unsafe.Pointer(grips[j-1].p)); j-- {
+			grips[j], grips[j-1] = grips[j-1], grips[j]
+		}
+	}
+	for k := range grips {
+		g := &grips[k]
+		for {
+			g.word = g.p.word.Load()
+			if g.word == frozen || g.word == moved {
+				letGo(grips[:k])
+				runtime.Gosched()
+				return false
+			}
+			if g.word&held == 0 && g.p.word.CompareAndSwap(g.word, g.word|held) {
+				break
+			}
+			runtime.Gosched()
+		}
+	}
+	return true
+}
+
+// letGo leaves the slots as they were.
+func letGo(grips []grip) {
+	for k := range grips {
+		grips[k].p.word.Store(grips[k].word)
+	}
+}
+
+// settleHeld writes the new states and lets go.
+func settleHeld(grips []grip) {
+	for k := range grips {
+		g := &grips[k]
+		g.t.release(g.s, g.p, g.i, g.state)
+	}
+}
+
+// decideHeld asks every strategy, and leaves in the grips the states of a call that is granted.
+func decideHeld(grips []grip, claims []Claim, into []Outcome) bool {
+	granted, times := true, int64(math.MaxInt64)
+	var few [4]State
+	next := few[:0]
+	for k := range grips {
+		g := &grips[k]
+		c := &claims[g.claim]
+		n, a := c.Limit.Strategy.Apply(g.state, c.Limit, g.now, c.Op)
+		into[g.claim] = Outcome{Answer: a, Mark: g.p.mark(g.now)}
+		next = append(next, n)
+		switch {
+		case c.Op.Max == 0:
+			granted = granted && a.Wait == 0
+		case c.Op.Max > 0:
+			granted = granted && a.Granted >= c.Op.Min
+			if c.Op.Min < c.Op.Max {
+				times = min(times, a.Granted/c.Op.Min)
+			}
+		}
+	}
+	for k := range grips {
+		g := &grips[k]
+		c, o := &claims[g.claim], &into[g.claim]
+		switch {
+		case !granted && o.Granted > 0:
+			// It would have been granted alone. Nothing is charged, so what is left is what was left.
+			would := o.Granted
+			_, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, LookOp(c.Op.Min))
+			o.Granted = would
+		case granted && c.Op.Min < c.Op.Max && o.Granted != c.Op.Min*times:
+			g.state, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, TakeOp(c.Op.Min*times))
+		default:
+			g.state = next[k]
+		}
+	}
+	return granted
+}

@@ -1,0 +1,363 @@
+package stint
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// errAgain makes settle look again: somebody else changed what begin relied on.
+const errAgain Error = "stint: again"
+
+// begin does an operation on a key that has no state in this table: a new one, one that the sketch remembers, or one that was
+// counted under other values of its limit.
+func (t *table) begin(h uint64, l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
+	if t.family.several() {
+		return t.beginShared(h, l, key, op, now)
+	}
+	st, approximate := t.remembered(h, now)
+	first := st
+	if t.cells && op.Max > 0 && st.Log == nil {
+		first.Log = t.freshCells()
+	}
+	n, a := l.Strategy.Apply(first, l, now, op)
+	mark := NewMark(now)
+	if approximate {
+		mark = mark.Approximate()
+	}
+	if n.A == st.A && n.B == st.B && n.C == st.C {
+		if first.Log != st.Log && l.builtin {
+			spareCells.Put(first.Log)
+		}
+		return a, mark, nil
+	}
+	return a, mark, t.create(h, key, st, n, approximate, now)
+}
+
+// freshCells are cells for a new key, some that a refusal did not need if there are any.
+func (t *table) freshCells() *Cells {
+	if t.limit.builtin {
+		if spare, ok := spareCells.Get().(*Cells); ok {
+			return spare
+		}
+	}
+	return t.limit.newCells()
+}
+
+var spareCells sync.Pool
+
+// create makes the key with the state n, if it still begins from the state st.
+func (t *table) create(h uint64, key string, st, n State, approximate bool, now int64) error {
+	d := t.dir.Load()
+	s := d.segment(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return errAgain
+	}
+	if p, _ := t.find(s, d, h, key); p != nil {
+		return errAgain
+	}
+	if t.crowded(s, d) {
+		if err := t.rebuild(s, d, h, now); err != nil {
+			return err
+		}
+		return errAgain
+	}
+	if t.family.several() {
+		return errAgain // since begin looked: the key may be counted elsewhere
+	}
+	if t.sketch.Load() != nil {
+		if again, _ := t.remembered(h, now); again.A != st.A || again.B != st.B || again.C != st.C {
+			return errAgain
+		}
+	}
+	if approximate {
+		h &^= 1
+	}
+	t.insert(s, d, h, key, n)
+	t.store.bytes.Add(n.logBytes())
+	t.used.Add(1)
+	t.store.used.Add(1)
+	return nil
+}
+
+// crowded says that a segment has no room for one more key: its slots are used up, or the store is at its bound and the
+// segment has more than a newcomer's few.
+func (t *table) crowded(s *segment, d *directory) bool {
+	return int(s.used) >= t.full(d.lines) || int(s.used) >= fewKeys && t.store.used.Load() >= t.store.options.MaxKeys
+}
+
+// fewKeys is what a segment may hold whatever the store's bound, so that no limit is starved by another.
+const fewKeys = 48
+
+// entries is working memory for rebuilds.
+var entries = sync.Pool{New: func() any { return new([]entry) }}
+
+// rebuild replaces a segment that is full, whose mutex is held: by a larger one, by one without what may be forgotten, by two,
+// or, at the store's bound, by one from which the keys nearest to full were evicted.
+func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
+	full := min(t.full(d.lines), int(s.used))
+	mayGrow := t.store.mayGrow(int64(headSize + mostLines*lineSize))
+	if !mayGrow && !t.mayEvict() && t.live(s, d, now) >= full {
+		t.store.refused.Add(1)
+		return ErrFull
+	}
+	buffer := entries.Get().(*[]entry)
+	defer func() {
+		clear(*buffer)
+		*buffer = (*buffer)[:0]
+		entries.Put(buffer)
+	}()
+	live := t.freeze(s, d, now, *buffer)
+	*buffer = live
+	switch {
+	case d.lines < mostLines && mayGrow:
+		t.resize(s, d, live, mostLines)
+		return nil
+	case len(live) <= full*5/8:
+	case mayGrow && s.depth < 40:
+		low, high := t.segmentFor(d.lines, s.depth+1), t.segmentFor(d.lines, s.depth+1)
+		bit := uint64(1) << (63 - s.depth)
+		for _, e := range live {
+			to := low
+			if e.hash&bit != 0 {
+				to = high
+			}
+			t.insert(to, d, e.hash, e.key, t.trimmed(e.state))
+		}
+		t.swing(s, low, high, h)
+		t.forgot(s, d, len(live))
+		return nil
+	case len(live) > full*3/4:
+		live = t.evict(live, full*3/4, now)
+	}
+	if s.depth == 0 {
+		t.resize(s, d, live, d.lines)
+		return nil
+	}
+	one := t.segmentFor(d.lines, s.depth)
+	for _, e := range live {
+		t.insert(one, d, e.hash, e.key, t.trimmed(e.state))
+	}
+	t.swing(s, one, one, h)
+	t.forgot(s, d, len(live))
+	return nil
+}
+
+// resize replaces a table's only segment by one of the size that suits what is live, at most so many lines.
+func (t *table) resize(s *segment, d *directory, live []entry, most uint64) {
+	lines := uint64(leastLines)
+	for lines < most && len(live) > t.full(lines)/2 {
+		lines = lines*4 + 3
+	}
+	one := t.segmentFor(lines, 0)
+	next := newDirectory(one, lines)
+	for _, e := range live {
+		t.insert(one, next, e.hash, e.key, t.trimmed(e.state))
+	}
+	t.mu.Lock()
+	t.dir.Store(next)
+	t.mu.Unlock()
+	t.forgot(s, d, len(live))
+}
+
+// newDirectory is the directory of a table with one segment. It has two entries, so that its shift stays below 64.
+func newDirectory(s *segment, lines uint64) *directory {
+	d := &directory{shift: 63, lines: lines, segments: make([]atomicSegment, 2)}
+	d.segments[0].Store(s)
+	d.segments[1].Store(s)
+	return d
+}
+
+// forgot closes a segment that was replaced, of whose slots so many live on.
+func (t *table) forgot(s *segment, d *directory, live int) {
+	dropped := int64(s.used) - int64(live)
+	t.used.Add(-dropped)
+	t.store.used.Add(-dropped)
+	t.discard(s, d.lines)
+}
+
+// trimmed gives back the cells that a log no longer needs.
+func (t *table) trimmed(st State) State {
+	if st.Log == nil || !t.limit.builtin {
+		return st
+	}
+	have, want := len(st.Log.Pairs), 4
+	for live := liveCells(st) + 1; want < live; want *= 2 {
+	}
+	if want*2 > have {
+		return st
+	}
+	t.store.bytes.Add(int64(want-have) * 16)
+	return growCells(st, want)
+}
+
+// live counts the keys of a segment that may not be forgotten.
+func (t *table) live(s *segment, d *directory, now int64) int {
+	n := 0
+	for i := uintptr(0); i < uintptr(d.lines)*lineSize; i += t.stride {
+		p := s.at(i)
+		if p.hash.Load() == 0 {
+			continue
+		}
+		if word := p.word.Load(); word != moved && int64(word>>1) > now<<fractionBits {
+			n++
+		}
+	}
+	return n
+}
+
+// mayGrow says whether the store may have one more segment.
+func (m *Memory) mayGrow(bytes int64) bool {
+	return m.used.Load() < m.options.MaxKeys && m.hasBytes(bytes)
+}
+
+// mayEvict says whether live keys may make room. Slots that are held never may.
+func (t *table) mayEvict() bool {
+	_, slots := t.limit.Strategy.(Concurrency)
+	return t.store.options.AtBound != Refuse && !slots
+}
+
+// evict takes the keys nearest to full out of live until n are left.
+func (t *table) evict(live []entry, n int, now int64) []entry {
+	if !t.mayEvict() {
+		return live
+	}
+	slices.SortFunc(live, func(a, b entry) int {
+		switch {
+		case a.state.A > b.state.A:
+			return -1
+		case a.state.A < b.state.A:
+			return 1
+		}
+		return 0
+	})
+	if t.store.options.AtBound == Sketch {
+		sk := t.sketch.Load()
+		if sk == nil {
+			sk = t.newSketch()
+		}
+		for _, e := range live[n:] {
+			sk.add(t.limit, e.hash, e.state, now)
+		}
+	}
+	for _, e := range live[n:] {
+		t.store.bytes.Add(-e.state.logBytes())
+	}
+	t.store.evicted.Add(int64(len(live) - n))
+	clear(live[n:])
+	return live[:n]
+}
+
+// Compact gives back all memory that can be, at once. It is never needed while calls come: each of them pays for a little of
+// it.
+func (m *Memory) Compact() {
+	m.sweep.Lock()
+	defer m.sweep.Unlock()
+	now := m.now() - max(0, -m.skew.Load())
+	for again := true; again; {
+		again = false
+		for _, t := range m.allTables() {
+			d := t.dir.Load()
+			for i := 0; i < len(d.segments) && t.dir.Load() == d; i++ {
+				if t.shrink(d, i, now) {
+					again = true
+				}
+			}
+		}
+	}
+}
+
+const (
+	housekeepEvery = 1_000     // ticks
+	skewEvery      = 1_000_000 // ticks
+)
+
+// housekeep does a small step of the work that has no caller of its own: it looks at one segment in turn and gives memory back,
+// and reads the wall clock once a second. Whoever calls first when it is due does it.
+func (m *Memory) housekeep(now int64) error {
+	if now < 0 || now > MaxInstant {
+		return ErrClock
+	}
+	if !m.sweep.TryLock() {
+		return nil
+	}
+	defer m.sweep.Unlock()
+	due := m.due.Load()
+	if now < due {
+		return nil
+	}
+	m.due.Store(now + housekeepEvery)
+	if now/skewEvery != due/skewEvery {
+		m.readWall()
+		m.notes.forget(m, now)
+	}
+	tables := m.allTables()
+	if len(tables) == 0 {
+		return nil
+	}
+	m.turn = (m.turn + 1) % len(tables)
+	t := tables[m.turn]
+	if t.used.Load() == 0 && t.family.outgrown(t) {
+		m.mu.Lock()
+		m.retire(t.family, now)
+		m.mu.Unlock()
+		return nil
+	}
+	d := t.dir.Load()
+	t.hand = (t.hand + 1) % len(d.segments)
+	t.shrink(d, t.hand, now-max(0, -m.skew.Load()))
+	return nil
+}
+
+// readWall notes how far the wall clock is from the store's.
+func (m *Memory) readWall() {
+	if m.options.Clock == nil {
+		m.skew.Store(time.Now().UnixMicro() - m.now())
+	}
+}
+
+// shrink merges a segment with its buddy, or makes an only segment smaller, if most of it may be forgotten. It tries only: a
+// segment that somebody works on is left for the next time.
+func (t *table) shrink(d *directory, i int, now int64) bool {
+	s := d.segments[i].Load()
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	if s.dead || t.dir.Load() != d {
+		return false
+	}
+	live := t.live(s, d, now)
+	if s.depth == 0 {
+		if d.lines == leastLines || live > t.full(d.lines)/16 {
+			return false
+		}
+		t.resize(s, d, t.freeze(s, d, now, nil), d.lines)
+		return true
+	}
+	if live > t.full(d.lines)/4 {
+		return false
+	}
+	h := uint64(i) << d.shift
+	buddy := d.segment(h ^ 1<<(64-s.depth))
+	if buddy == s || !buddy.mu.TryLock() {
+		return false
+	}
+	defer buddy.mu.Unlock()
+	if buddy.dead || buddy.depth != s.depth || live+t.live(buddy, d, now) > t.full(d.lines)/2 {
+		return false
+	}
+	one := t.segmentFor(d.lines, s.depth-1)
+	keep := t.freeze(s, d, now, nil)
+	first := len(keep)
+	keep = t.freeze(buddy, d, now, keep)
+	for _, e := range keep {
+		t.insert(one, d, e.hash, e.key, t.trimmed(e.state))
+	}
+	t.swing(s, one, one, h)
+	t.forgot(s, d, first)
+	t.forgot(buddy, d, len(keep)-first)
+	return true
+}

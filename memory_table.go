@@ -1,0 +1,298 @@
+package stint
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// table holds the keys of one limit, by extendible hashing: a directory, indexed by the hash's top bits, of small segments that
+// are split, compacted and merged one at a time, so that growth never pauses. Hits take no lock.
+//
+// Invariants
+//  1. A slot's hash is written once in its segment's life, after its word; slots are never reused or deleted. So a probe may
+//     end at the first empty slot, and a compare-and-swap never hits another key's word.
+//  2. A word changes only by compare-and-swap from an even value or by whoever holds it, and last of all to frozen.
+//  3. Only the holder of a segment's mutex makes keys in it or replaces it, and looks again first. So no key is made twice.
+//  4. Replacing: freeze each word (its last value is what moves), copy what is live, swing the directory, mark dead. The old
+//     segment is left to the garbage collector, which is what makes stale readers safe.
+//  5. A call that meets a frozen word takes the mutex, and so waits for the copy, and looks again. A refusal or a look makes
+//     no slot.
+//  6. A rebuild waits for held words; a holder that meets a frozen word lets go of all that it holds. So there is no cycle.
+type table struct {
+	store  *Memory
+	limit  *Limit
+	family *family
+	dir    atomic.Pointer[directory]
+	mu     sync.Mutex // guards changes of the directory; taken after a segment's
+	used   atomic.Int64
+	sketch atomic.Pointer[sketch]
+	hand   int // next segment to inspect, under Memory.sweep
+
+	stride  uintptr // bytes of a slot
+	records bool    // slots are locked: more than one word of state, or keys kept
+	cells   bool    // slots have Cells
+	exact   bool    // slots keep their key
+	retired atomic.Bool
+}
+
+type directory struct {
+	shift    uint8  // 64 − the directory's depth, at most 63
+	lines    uint64 // cache lines of slots in each segment
+	segments []atomicSegment
+}
+
+// atomicSegment is a place in a directory.
+type atomicSegment = atomic.Pointer[segment]
+
+// segment is the head of a block of memory whose slots follow it. Its size is its directory's.
+type segment struct {
+	mu    sync.Mutex
+	used  int32
+	depth uint8
+	dead  bool
+	extra *extras // what does not fit into words; nil in most tables
+	_     [headSize - 24]byte
+}
+
+// extras are the parts of slots that the garbage collector must see, by the slot's index.
+type extras struct {
+	logs []*Cells
+	keys []string
+}
+
+const (
+	headSize = 64
+	lineSize = 64
+	// maxFill is the part of a segment's slots that may be used, in 1/16: past it, probes grow long.
+	fillParts = 13
+)
+
+// The sizes of a segment: a table begins with one of the least, and is split only at the largest.
+type (
+	segment1K struct {
+		segment
+		_ [15 * lineSize]byte
+	}
+	segment4K struct {
+		segment
+		_ [63 * lineSize]byte
+	}
+	segment16K struct {
+		segment
+		_ [255 * lineSize]byte
+	}
+)
+
+const (
+	leastLines = 15
+	mostLines  = 255
+)
+
+// slot is the words that every slot begins with: the key's hash (0: empty; its lowest bit is 0 for a key that began from an
+// upper bound), and State.A shifted left by one with the flag. In a table of records, B and C follow.
+type slot struct {
+	hash atomic.Uint64
+	word atomic.Uint64
+}
+
+type record struct {
+	slot
+	b, c int64
+}
+
+// The words that are not a state.
+const (
+	frozen uint64 = 1<<64 - 1 // moved to another segment
+	moved  uint64 = 1<<64 - 3 // counted under other values of the limit
+	held   uint64 = 1         // the flag: a call works on the state
+	mostA  int64  = 1<<63 - 8 // so that no held state looks like the two above
+)
+
+func newSegment(lines uint64, depth uint8) *segment {
+	var s *segment
+	switch lines {
+	case leastLines:
+		s = &new(segment1K).segment
+	case 63:
+		s = &new(segment4K).segment
+	default:
+		s = &new(segment16K).segment
+	}
+	s.depth = depth
+	return s
+}
+
+// segmentFor makes a segment of the table's kind.
+func (t *table) segmentFor(lines uint64, depth uint8) *segment {
+	s := newSegment(lines, depth)
+	t.store.bytes.Add(int64(headSize + lines*lineSize))
+	if t.cells || t.exact {
+		s.extra = &extras{}
+		n := t.slots(lines)
+		if t.cells {
+			s.extra.logs = make([]*Cells, n)
+			t.store.bytes.Add(int64(n * 8))
+		}
+		if t.exact {
+			s.extra.keys = make([]string, n)
+			t.store.bytes.Add(int64(n * 16))
+		}
+	}
+	return s
+}
+
+// discard accounts for a segment that was replaced.
+func (t *table) discard(s *segment, lines uint64) {
+	n := int64(headSize + lines*lineSize)
+	if s.extra != nil {
+		n += int64(len(s.extra.logs)*8 + len(s.extra.keys)*16)
+	}
+	t.store.bytes.Add(-n)
+	s.dead = true
+}
+
+// slots is how many slots a segment has, full how many of them may be used.
+func (t *table) slots(lines uint64) int { return int(lines * lineSize / uint64(t.stride)) }
+func (t *table) full(lines uint64) int  { return t.slots(lines) * fillParts / 16 }
+
+func (s *segment) at(offset uintptr) *slot {
+	return (*slot)(unsafe.Add(unsafe.Pointer(s), headSize+offset))
+}
+
+func (d *directory) home(h uint64) uintptr {
+	return uintptr(uint64(uint32(h))*d.lines>>32) * lineSize
+}
+
+func (d *directory) segment(h uint64) *segment { return d.segments[h>>(d.shift&63)].Load() }
+
+// find is the slot of a hash and its offset, or nil. key is compared where the table keeps keys.
+func (t *table) find(s *segment, d *directory, h uint64, key string) (*slot, uintptr) {
+	end := uintptr(d.lines) * lineSize
+	for i := d.home(h); ; {
+		p := s.at(i)
+		x := p.hash.Load()
+		if x|1 == h && (!t.exact || s.extra.keys[i/t.stride] == key) {
+			return p, i
+		}
+		if x == 0 {
+			return nil, i
+		}
+		if i += t.stride; i == end {
+			i = 0
+		}
+	}
+}
+
+// insert puts a slot into a segment that has room, which only the holder of its mutex may.
+func (t *table) insert(s *segment, d *directory, h uint64, key string, st State) *slot {
+	end := uintptr(d.lines) * lineSize
+	i := d.home(h | 1)
+	for s.at(i).hash.Load() != 0 {
+		if i += t.stride; i == end {
+			i = 0
+		}
+	}
+	p := s.at(i)
+	p.word.Store(uint64(min(st.A, mostA)) << 1)
+	if t.records {
+		r := (*record)(unsafe.Pointer(p))
+		r.b, r.c = st.B, st.C
+		if t.cells {
+			s.extra.logs[i/t.stride] = st.Log
+		}
+		if t.exact {
+			s.extra.keys[i/t.stride] = key
+		}
+	}
+	p.hash.Store(h)
+	s.used++
+	return p
+}
+
+// state reads what a slot holds, but for A, for whoever holds it.
+func (t *table) state(s *segment, p *slot, i uintptr, word uint64) State {
+	st := State{A: int64(word >> 1)}
+	if t.records {
+		r := (*record)(unsafe.Pointer(p))
+		st.B, st.C = r.b, r.c
+		if t.cells {
+			st.Log = s.extra.logs[i/t.stride]
+		}
+	}
+	return st
+}
+
+// release writes a state back and lets go of its slot.
+func (t *table) release(s *segment, p *slot, i uintptr, st State) {
+	if t.records {
+		r := (*record)(unsafe.Pointer(p))
+		r.b, r.c = st.B, st.C
+		if t.cells {
+			s.extra.logs[i/t.stride] = st.Log
+		}
+	}
+	p.word.Store(uint64(min(st.A, mostA)) << 1)
+}
+
+// entry is a key on its way from one segment to another.
+type entry struct {
+	hash  uint64
+	key   string
+	state State
+}
+
+// freeze takes every live key out of a segment whose mutex is held. Nothing changes in it afterwards.
+func (t *table) freeze(s *segment, d *directory, now int64, into []entry) []entry {
+	end := uintptr(d.lines) * lineSize
+	for i := uintptr(0); i < end; i += t.stride {
+		p := s.at(i)
+		h := p.hash.Load()
+		if h == 0 {
+			p.word.Store(frozen)
+			continue
+		}
+		word := p.word.Load()
+		for word&held != 0 && word != moved || !p.word.CompareAndSwap(word, frozen) {
+			runtime.Gosched()
+			word = p.word.Load()
+		}
+		if word == moved || int64(word>>1) <= now<<fractionBits {
+			continue
+		}
+		e := entry{hash: h, state: t.state(s, p, i, word)}
+		if t.exact {
+			e.key = s.extra.keys[i/t.stride]
+		}
+		into = append(into, e)
+	}
+	return into
+}
+
+// swing lets every directory entry of a segment point at what replaces it: at low, or at high where the bit below the
+// segment's depth is set. The directory is doubled where it is too small for two.
+func (t *table) swing(s, low, high *segment, h uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := t.dir.Load()
+	if low != high && 64-d.shift < low.depth {
+		double := &directory{shift: d.shift - 1, lines: d.lines, segments: make([]atomicSegment, 2*len(d.segments))}
+		for i := range d.segments {
+			p := d.segments[i].Load()
+			double.segments[2*i].Store(p)
+			double.segments[2*i+1].Store(p)
+		}
+		d = double
+		t.dir.Store(d)
+	}
+	span := 1 << (64 - d.shift - min(s.depth, low.depth))
+	first := int(h>>(d.shift&63)) &^ (span - 1)
+	for i := range span {
+		to := low
+		if i >= span/2 {
+			to = high
+		}
+		d.segments[first+i].Store(to)
+	}
+}

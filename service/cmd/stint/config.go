@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/stint-go/stint/httplimit"
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/policyfile"
+)
+
+type configCommand struct {
+	Check   checkCommand   `cmd:"" help:"Say whether a policy file is good, and if not, what is wrong and where."`
+	Explain explainCommand `cmd:"" help:"Say which route and limits hold for a call, and why. Nothing is counted."`
+	Default defaultCommand `cmd:"" help:"Print the built-in policy, with comments, as a file to start from."`
+}
+
+type checkCommand struct {
+	File string `arg:"" help:"The policy file."`
+}
+
+// Run prints what is wrong with the file, or what is in it.
+func (c *checkCommand) Run(t *terminal) error {
+	p, err := loadPolicy(c.File)
+	if mistakes, wrong := errors.AsType[*policy.Mistakes](err); wrong {
+		fmt.Fprintln(t.err, mistakes)
+		return errNo
+	}
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for i := range p.Warnings {
+		fmt.Fprintf(&b, "%v (a warning)\n", p.Warnings[i].Error())
+	}
+	fmt.Fprintf(&b, "%s is good: %d limits, %d plans, %d routes\n", c.File, len(p.Limits), len(p.Plans), len(p.Routes))
+	for _, l := range p.Limits {
+		if l.Value != nil {
+			fmt.Fprintf(&b, "  %s %s: %s\n", l.ID, l.Value, promise(l.Value))
+		}
+	}
+	_, err = io.WriteString(t.out, b.String())
+	return err
+}
+
+type defaultCommand struct{}
+
+// Run prints the built-in policy.
+func (defaultCommand) Run(t *terminal) error {
+	_, err := io.WriteString(t.out, policyfile.DefaultText)
+	return err
+}
+
+type explainCommand struct {
+	File   string   `arg:"" help:"The policy file."`
+	Method string   `arg:"" help:"The call's method, such as GET."`
+	URL    string   `arg:"" help:"The call's address: a path, or with the host."`
+	Header []string `short:"H" sep:"none" placeholder:"NAME: VALUE" help:"A header of the call. Can be given again."`
+	From   string   `default:"127.0.0.1" placeholder:"ADDRESS" help:"The address that the connection comes from."`
+	Plan   string   `help:"The plan of the call's user."`
+}
+
+// Run prints what the policy does with the call.
+func (c *explainCommand) Run(t *terminal) error {
+	p, err := loadPolicy(c.File)
+	if err != nil {
+		return err
+	}
+	call, err := c.call(p)
+	if err != nil {
+		return err
+	}
+	e := p.Explain(call)
+	_, err = io.WriteString(t.out, explanation(p, &e))
+	return err
+}
+
+// call is the call that is explained.
+func (c *explainCommand) call(p *policy.Policy) (*httplimit.Call, error) {
+	r, err := http.NewRequest(strings.ToUpper(c.Method), c.URL, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s is no call: %w", c.Method, c.URL, err)
+	}
+	if r.Header, err = parseHeaders(c.Header); err != nil {
+		return nil, err
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	from, err := netip.ParseAddr(c.From)
+	if err != nil {
+		return nil, fmt.Errorf("--from %q: write an address such as 192.0.2.1", c.From)
+	}
+	r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
+	return httplimit.NewCall(r, httplimit.AddressOf(p.Clients), func(_ *http.Request, name string) (string, bool) {
+		return c.Plan, name == "plan" && c.Plan != ""
+	}), nil
+}
+
+// explanation is what the policy does with a call, as a text.
+func explanation(p *policy.Policy, e *policy.Explanation) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s%s\n", e.Method, e.Host, e.Path)
+	for i, look := range e.Looked {
+		if i == maxShown {
+			fmt.Fprintf(&b, "  … and %d more routes that do not fit\n", len(e.Looked)-maxShown)
+			break
+		}
+		fmt.Fprintf(&b, "  not %s (%s): the %s differs\n", look.Route.Name, placeOf(p, look.Route), look.Differs)
+	}
+	if e.Route == nil {
+		b.WriteString("  no route fits: the call is not limited, and is answered 404\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "  route %s (%s) holds\n", e.Route.Name, placeOf(p, e.Route))
+	switch {
+	case e.Refusal != policy.NotRefused:
+		fmt.Fprintf(&b, "  refused at once: %s\n", e.Refusal)
+	case e.Uncounted != "":
+		fmt.Fprintf(&b, "  not counted: %s\n", e.Uncounted)
+	default:
+		fmt.Fprintf(&b, "  counted: %s (by %s), at a cost of %d\n", e.Key, e.Route.Key, e.Cost)
+	}
+	for i := range e.Limits {
+		b.WriteString(explainedLimit(&e.Limits[i], e.Plan))
+	}
+	if e.Refusal == policy.NotRefused {
+		fmt.Fprintf(&b, "  if admitted: %s\n", admission(e.Route))
+	}
+	return b.String()
+}
+
+func explainedLimit(l *policy.ExplainedLimit, plan string) string {
+	what := "unlimited"
+	if l.Value != nil {
+		what = l.Value.String() + ": " + promise(l.Value)
+	}
+	if plan != "" {
+		what += ", for plan " + plan
+	}
+	if l.Shadow {
+		what += ", in shadow"
+	}
+	return fmt.Sprintf("  limit %s %s\n", l.ID, what)
+}
+
+// admission is what an admitted call of the route gets.
+func admission(r *policy.Route) string {
+	switch {
+	case r.Respond != nil:
+		return fmt.Sprintf("answered %d by the policy", r.Respond.Status)
+	case r.Upstream != nil:
+		return "handed on to " + r.Upstream.Redacted()
+	}
+	return "answered 204"
+}
+
+func placeOf(p *policy.Policy, r *policy.Route) string {
+	return fmt.Sprintf("%s:%d", p.File, r.Line)
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/proxy"
+)
+
+type proxyCommand struct {
+	Upstream        string        `required:"" placeholder:"URL" help:"The service to protect, such as http://127.0.0.1:5000."`
+	Limit           []string      `sep:"none" placeholder:"LIMIT" help:"What each caller may do, ${limit_help}. Can be given again: then all hold."`
+	Strategy        string        `placeholder:"NAME" help:"How limits count that do not say it themselves, such as token-bucket or fixed-window."`
+	Key             string        `default:"address" placeholder:"KEY" help:"Who is counted: address, header:NAME, cookie:NAME, query:NAME, basic-user, fixed:NAME, or several joined by +."`
+	TrustedProxy    []string      `placeholder:"CIDR" help:"A proxy in front, whose X-Forwarded-For is believed. Can be given again. Nobody's is, unless said."`
+	Headers         []string      `default:"ietf" placeholder:"ietf|x|x-seconds|draft-6|none" help:"How answers say what is left."`
+	Shadow          bool          `help:"Only mark what would be refused, and let it pass."`
+	PreserveHost    bool          `help:"Send the upstream the Host that the client sent, not the upstream's own."`
+	UpstreamTimeout time.Duration `default:"1m" help:"How long the upstream may take to begin an answer."`
+	serving
+}
+
+// Run answers requests by the upstream, as far as the limits admit them.
+func (c *proxyCommand) Run(ctx context.Context, t *terminal) error {
+	log := c.logger(t)
+	handler, limiter, closeAll, err := c.handler(log)
+	if err != nil {
+		return err
+	}
+	err = c.serve(ctx, t, handler, log, func(url string) string { return c.hello(url, limiter.Limits()) })
+	return errors.Join(err, closeAll())
+}
+
+// handler is the limited proxy. closeAll closes what it holds.
+func (c *proxyCommand) handler(log *slog.Logger) (handler http.Handler, limiter *stint.Limiter, closeAll func() error, err error) {
+	limits, err := parseLimits("--limit", c.Limit, c.Strategy)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	options, trusted, err := c.options(log)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	upstream, err := proxy.New(proxy.Options{
+		Upstream: c.Upstream, PreserveHost: c.PreserveHost, Trusted: trusted, AnswerTimeout: c.UpstreamTimeout, Log: log,
+	})
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("--upstream: %w", err)
+	}
+	store, err := c.memory()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	closeAll = func() error { upstream.Close(); return store.Close() }
+	if options.Limiter, err = stint.NewWith(stint.Options{Store: store}, limits...); err == nil {
+		handler, err = httplimit.Handler(upstream, options)
+	}
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, closeAll())
+	}
+	return handler, options.Limiter, closeAll, nil
+}
+
+// options are those of the flags for the middleware, and the trusted networks.
+func (c *proxyCommand) options(log *slog.Logger) (o httplimit.Options, trusted []netip.Prefix, err error) {
+	o = httplimit.Options{Shadow: c.Shadow, Address: httplimit.Peer()}
+	o.OnError = func(_ *http.Request, err error) { log.Error("no decision could be had", "error", err) }
+	if o.Key, err = proxyKey(c.Key); err != nil {
+		return o, nil, err
+	}
+	if o.Headers, err = dialects(c.Headers); err != nil {
+		return o, nil, err
+	}
+	if trusted, err = parseNetworks("--trusted-proxy", c.TrustedProxy); err != nil {
+		return o, nil, err
+	}
+	if len(trusted) > 0 {
+		o.Address = httplimit.Trusted(trusted...)
+	}
+	return o, trusted, nil
+}
+
+// proxyKey reads a key that can be found without a policy file.
+func proxyKey(text string) (policy.Key, error) {
+	key, err := policy.ParseKey(text)
+	if err != nil {
+		return key, fmt.Errorf("--key: %w", err)
+	}
+	for _, part := range strings.Split(key.String(), "+") {
+		if part == "plan" || part == "route" || strings.HasPrefix(part, "path:") {
+			return key, fmt.Errorf("--key %s: plans, routes and paths are in policy files: use stint serve -c FILE", text)
+		}
+	}
+	return key, nil
+}
+
+// dialects reads the names of dialects.
+func dialects(names []string) ([]httplimit.Dialect, error) {
+	var all []httplimit.Dialect
+	for _, name := range names {
+		dialect, err := httplimit.ParseDialect(name)
+		if err != nil {
+			return nil, fmt.Errorf("--headers: %w", err)
+		}
+		all = append(all, dialect)
+	}
+	return all, nil
+}
+
+// hello says what is protected, how, and what to try.
+func (c *proxyCommand) hello(url string, limits []*stint.Limit) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "stint proxy listens on %s, in front of %s\n", url, c.Upstream)
+	for _, l := range limits {
+		fmt.Fprintf(&b, "  %s for each %s: %s\n", l, c.Key, promise(l))
+	}
+	if c.Shadow {
+		b.WriteString("  in shadow: what would be refused is marked by a header Stint-Shadow, and passes\n")
+	}
+	fmt.Fprintf(&b, "Try:\n  curl -i %s%s/\n", curlKey(c.Key), url)
+	return b.String()
+}
+
+// curlKey is how curl says the key.
+func curlKey(text string) string {
+	var b strings.Builder
+	for _, part := range strings.Split(text, "+") {
+		kind, name, _ := strings.Cut(part, ":")
+		switch kind {
+		case "header":
+			fmt.Fprintf(&b, "-H '%s: alice' ", name)
+		case "cookie":
+			fmt.Fprintf(&b, "-b %s=alice ", name)
+		case "basic-user":
+			b.WriteString("-u alice:secret ")
+		case "api-key", "user":
+			b.WriteString("-H 'X-API-KEY: alice' ")
+		}
+	}
+	return b.String()
+}

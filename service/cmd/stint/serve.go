@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/policyfile"
+	"github.com/stint-go/stint/service/proxy"
+)
+
+type serveCommand struct {
+	Config string `short:"c" placeholder:"FILE" help:"The policy, YAML or JSON. It is read again when it changes, and on SIGHUP. Without it the built-in policy holds: GET /limit, 10 requests a second for each X-API-KEY."`
+	serving
+}
+
+// Run answers requests under the policy.
+func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
+	p, err := c.policy()
+	if err != nil {
+		return err
+	}
+	log := c.logger(t)
+	warn(log, p)
+	store, err := c.memory()
+	if err != nil {
+		return err
+	}
+	limiter, err := stint.NewWith(stint.Options{Store: store})
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	s := &policyServer{log: log, upstreams: make(map[string]*proxy.Proxy)}
+	if err := s.start(p, limiter); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	var watching sync.WaitGroup
+	watched, unwatch := context.WithCancel(ctx)
+	if c.Config != "" {
+		watching.Go(func() { watch(watched, c.Config, func() { s.reload(c.Config) }) })
+	}
+	err = c.serve(ctx, t, s.handler, log, func(url string) string { return c.hello(url, p) })
+	unwatch()
+	watching.Wait()
+	s.close()
+	return errors.Join(err, store.Close())
+}
+
+// policy is the file's, or the built-in one.
+func (c *serveCommand) policy() (*policy.Policy, error) {
+	if c.Config == "" {
+		return policyfile.Default()
+	}
+	return loadPolicy(c.Config)
+}
+
+// policyServer serves a policy that can change.
+type policyServer struct {
+	log       *slog.Logger
+	handler   *httplimit.PolicyHandler
+	trusted   []netip.Prefix          // whose forwarding headers upstreams are told
+	upstreams map[string]*proxy.Proxy // by address and whom they trust; kept, since a policy may come back
+}
+
+func (s *policyServer) start(p *policy.Policy, limiter *stint.Limiter) (err error) {
+	if err := served(p); err != nil {
+		return err
+	}
+	s.trusted = trustedBy(p.Clients)
+	s.handler, err = httplimit.Policy(p, httplimit.PolicyOptions{
+		Limiter:  limiter,
+		Upstream: s.upstream,
+		OnError:  func(_ *http.Request, err error) { s.log.Error("no decision could be had", "error", err) },
+	})
+	return err
+}
+
+// reload puts the file's policy in force. If the file is not good, the policy in force stays.
+func (s *policyServer) reload(file string) {
+	p, err := loadPolicy(file)
+	if err == nil {
+		err = served(p)
+	}
+	if err == nil {
+		s.trusted = trustedBy(p.Clients)
+		err = s.handler.Swap(p)
+	}
+	if err != nil {
+		s.log.Error("the policy file changed and is not good: the last good one stays in force", "file", file, "error", err)
+		return
+	}
+	warn(s.log, p)
+	s.log.Info("the policy file changed and is in force", "file", file, "routes", len(p.Routes), "limits", len(p.Limits))
+}
+
+// upstream is the proxy to an upstream.
+func (s *policyServer) upstream(u *url.URL) (http.Handler, error) {
+	id := fmt.Sprint(u, s.trusted)
+	if made := s.upstreams[id]; made != nil {
+		return made, nil
+	}
+	made, err := proxy.New(proxy.Options{Upstream: u.String(), Trusted: s.trusted, Log: s.log})
+	if err == nil {
+		s.upstreams[id] = made
+	}
+	return made, err
+}
+
+func (s *policyServer) close() {
+	for _, upstream := range s.upstreams {
+		upstream.Close()
+	}
+}
+
+// trustedBy are the networks whose forwarding headers a policy believes. Where it counts hops, nobody comes past the proxies.
+func trustedBy(c policy.Clients) []netip.Prefix {
+	if c.Hops > 0 {
+		return []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	}
+	return c.TrustedProxies
+}
+
+// served checks that this program can serve the policy.
+func served(p *policy.Policy) error {
+	if p.Store != "memory" {
+		return fmt.Errorf("%s: store: %s: this version of stint keeps counts in memory only; write store: memory", p.File, p.Redacted())
+	}
+	return nil
+}
+
+func warn(log *slog.Logger, p *policy.Policy) {
+	for i := range p.Warnings {
+		log.Warn("the policy may not mean what it says", "warning", p.Warnings[i].Error())
+	}
+}
+
+// maxShown is how many routes are shown at the start.
+const maxShown = 20
+
+// hello says what is served, how it is limited, and what to try.
+func (c *serveCommand) hello(url string, p *policy.Policy) string {
+	var b strings.Builder
+	from := "under " + c.Config
+	if c.Config == "" {
+		from = "under the built-in policy (see stint config default)"
+	}
+	fmt.Fprintf(&b, "stint serve listens on %s, %s\n", url, from)
+	for i, r := range p.Routes {
+		if i == maxShown {
+			fmt.Fprintf(&b, "  and %d more routes\n", len(p.Routes)-maxShown)
+			break
+		}
+		b.WriteString(routeText(r))
+	}
+	if try := curlRoute(url, p.Routes); try != "" {
+		fmt.Fprintf(&b, "Try:\n  %s\n", try)
+	}
+	return b.String()
+}
+
+// routeText is a route and its limits, in a line each.
+func routeText(r *policy.Route) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  %s", r.Name)
+	if r.RequireAPIKey {
+		b.WriteString(", with an X-API-KEY")
+	}
+	if r.Mode != policy.Enforce {
+		fmt.Fprintf(&b, ", mode %s", r.Mode)
+	}
+	b.WriteString("\n")
+	for _, l := range r.Limits {
+		value, what := l.Value, "unlimited"
+		if value != nil {
+			what = value.String() + ": " + promise(value)
+		}
+		fmt.Fprintf(&b, "    %s, for each %s, %s\n", l.ID, r.Key, what)
+	}
+	return b.String()
+}
+
+// curlRoute is a command that calls the first route that can be called as it stands; empty if there is none.
+func curlRoute(url string, routes []*policy.Route) string {
+	for _, r := range routes {
+		path := r.Match.Path.String()
+		if path == "" || path == "/**" {
+			path = "/"
+		}
+		if strings.ContainsAny(path, "*{") || r.Match.Host != "" || len(r.Match.Headers) > 0 || len(r.Match.Query) > 0 {
+			continue
+		}
+		method := ""
+		if m := r.Match.Methods; len(m) > 0 && m[0] != http.MethodGet {
+			method = "-X " + m[0] + " "
+		}
+		key := r.Key.String()
+		if r.RequireAPIKey {
+			key = "api-key"
+		}
+		return fmt.Sprintf("curl -i %s%s%s%s", method, curlKey(key), url, path)
+	}
+	return ""
+}

@@ -1,0 +1,99 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// watched is the handler with bounds on the request's body, counted while in flight, and logged.
+func (s *Server) watched(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.inFlight.Add(1)
+		defer s.inFlight.Add(-1)
+		answer := &answer{ResponseWriter: w}
+		start := time.Now()
+		defer s.log(answer, r, start)
+		if limit := s.options.MaxBodyBytes; limit > 0 {
+			if r.ContentLength > limit {
+				http.Error(answer, fmt.Sprintf("The body has %d bytes; at most %d are taken.", r.ContentLength, limit),
+					http.StatusRequestEntityTooLarge)
+				return
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+		}
+		r.Body = &patientBody{r.Body, http.NewResponseController(w), s.options.Silence}
+		next.ServeHTTP(answer, r)
+	})
+}
+
+func (s *Server) log(a *answer, r *http.Request, start time.Time) {
+	level := slog.LevelInfo
+	if a.status >= 500 {
+		level = slog.LevelWarn
+	} else if !s.options.LogRequests {
+		return
+	}
+	s.options.Log.LogAttrs(r.Context(), level, "request",
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", a.status),
+		slog.Int64("bytes", a.bytes),
+		slog.Duration("took", time.Since(start)),
+		slog.String("peer", r.RemoteAddr),
+	)
+}
+
+// patientBody is a body of which each read may take so long.
+type patientBody struct {
+	io.ReadCloser
+	conn    *http.ResponseController
+	silence time.Duration
+}
+
+// Read sets a deadline and takes it away at the body's end: from there on the server reads ahead only to notice that the
+// client has gone, and a deadline would look like that.
+func (b *patientBody) Read(p []byte) (int, error) {
+	_ = b.conn.SetReadDeadline(time.Now().Add(b.silence)) // fails only where the connection is gone: Read will say it
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// answer remembers what was answered, for the log.
+type answer struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (a *answer) WriteHeader(status int) {
+	if a.status < 200 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status < 200 {
+		a.status = http.StatusOK
+	}
+	n, err := a.ResponseWriter.Write(p)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// Hijack hands the connection over to a handler that switches protocols.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	a.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(a.ResponseWriter).Hijack()
+}
+
+// Unwrap lets [http.ResponseController] reach the rest.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

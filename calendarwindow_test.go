@@ -44,7 +44,11 @@ func calendarReference(c CalendarWindow) func(now int64) (start, end int64) {
 		}
 		return true
 	}
-	return func(now int64) (start, end int64) {
+	var start, end int64
+	return func(now int64) (int64, int64) {
+		if start <= now && now < end {
+			return start, end
+		}
 		z := c.zone()
 		y, m, d := time.UnixMicro(now).In(z).Date()
 		date := time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
@@ -55,7 +59,8 @@ func calendarReference(c CalendarWindow) func(now int64) (start, end int64) {
 		for date = date.AddDate(0, 0, 1); !begins(date) || firstOf(date, z).UnixMicro() <= now; {
 			date = date.AddDate(0, 0, 1)
 		}
-		return start, firstOf(date, z).UnixMicro()
+		end = firstOf(date, z).UnixMicro()
+		return start, end
 	}
 }
 

@@ -98,6 +98,7 @@ var entries = sync.Pool{New: func() any { return new([]entry) }}
 // or, at the store's bound, by one from which the keys nearest to full were evicted.
 func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
 	full := min(t.full(d.lines), int(s.used))
+	t.store.reclaim(now)
 	mayGrow := t.store.mayGrow(int64(headSize + mostLines*lineSize))
 	if !mayGrow && !t.mayEvict() && t.live(s, d, now) >= full {
 		t.store.refused.Add(1)
@@ -112,10 +113,10 @@ func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
 	live := t.freeze(s, d, now, *buffer)
 	*buffer = live
 	switch {
+	case len(live) <= full*5/8:
 	case d.lines < mostLines && mayGrow:
 		t.resize(s, d, live, mostLines)
 		return nil
-	case len(live) <= full*5/8:
 	case mayGrow && s.depth < 40:
 		low, high := t.segmentFor(d.lines, s.depth+1), t.segmentFor(d.lines, s.depth+1)
 		bit := uint64(1) << (63 - s.depth)
@@ -132,9 +133,15 @@ func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
 	case len(live) > full*3/4:
 		live = t.evict(live, full*3/4, now)
 	}
+	t.compact(s, d, h, live)
+	return nil
+}
+
+// compact replaces a segment by one with what is live alone.
+func (t *table) compact(s *segment, d *directory, h uint64, live []entry) {
 	if s.depth == 0 {
 		t.resize(s, d, live, d.lines)
-		return nil
+		return
 	}
 	one := t.segmentFor(d.lines, s.depth)
 	for _, e := range live {
@@ -142,7 +149,6 @@ func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
 	}
 	t.swing(s, one, one, h)
 	t.forgot(s, d, len(live))
-	return nil
 }
 
 // resize replaces a table's only segment by one of the size that suits what is live, at most so many lines.
@@ -293,12 +299,10 @@ func (m *Memory) housekeep(now int64) error {
 		m.readWall()
 		m.notes.forget(m, now)
 	}
-	tables := m.allTables()
-	if len(tables) == 0 {
+	t := m.next()
+	if t == nil {
 		return nil
 	}
-	m.turn = (m.turn + 1) % len(tables)
-	t := tables[m.turn]
 	if t.used.Load() == 0 && t.family.outgrown(t) {
 		m.mu.Lock()
 		m.retire(t.family, now)
@@ -306,9 +310,47 @@ func (m *Memory) housekeep(now int64) error {
 		return nil
 	}
 	d := t.dir.Load()
-	t.hand = (t.hand + 1) % len(d.segments)
-	t.shrink(d, t.hand, now-max(0, -m.skew.Load()))
+	t.shrink(d, t.hand%len(d.segments), now-max(0, -m.skew.Load()))
 	return nil
+}
+
+// reclaim looks at a few segments in turn for keys that may be forgotten, while the store is at its bound.
+func (m *Memory) reclaim(now int64) {
+	if m.used.Load() < m.options.MaxKeys || !m.sweep.TryLock() {
+		return
+	}
+	defer m.sweep.Unlock()
+	now = min(now, m.now()) - max(0, -m.skew.Load())
+	for tries := 0; tries < 16 && m.used.Load() >= m.options.MaxKeys; tries++ {
+		if t := m.next(); t != nil {
+			t.purge(t.dir.Load(), now)
+		}
+	}
+}
+
+// purge compacts the segment whose turn it is, if a part of its keys may be forgotten and nobody works on it.
+func (t *table) purge(d *directory, now int64) {
+	s := d.segments[t.hand%len(d.segments)].Load()
+	if !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	if s.dead || t.dir.Load() != d || t.live(s, d, now) > int(s.used)*3/4 {
+		return
+	}
+	t.compact(s, d, uint64(t.hand%len(d.segments))<<d.shift, t.freeze(s, d, now, nil))
+}
+
+// next is the table whose turn it is, its hand moved on by a segment. m.sweep is held.
+func (m *Memory) next() *table {
+	tables := m.allTables()
+	if len(tables) == 0 {
+		return nil
+	}
+	m.turn = (m.turn + 1) % len(tables)
+	t := tables[m.turn]
+	t.hand = (t.hand + 1) % len(t.dir.Load().segments)
+	return t
 }
 
 // readWall notes how far the wall clock is from the store's.

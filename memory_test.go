@@ -185,7 +185,7 @@ func TestMemoryAtTheBound(t *testing.T) {
 			for k := range 400_000 {
 				l.Allow(fmt.Sprint("flood ", k))
 				clock.advance(100 * time.Microsecond)
-				if k == 50_000 {
+				if k == 100_000 {
 					flat = m.Stats().Bytes
 					d, err := l.Take(context.Background(), "newcomer", 1)
 					if err != nil || !d.Allowed || !d.Approximate {

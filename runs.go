@@ -184,8 +184,10 @@ func (l *Limit) addRun(r *runs, s State, now, n int64) State {
 	switch {
 	case r.count > 0 && (now <= r.newest || l.grain > 1 && l.byGrain.of(now) == l.byGrain.of(r.newest)):
 		// The units join the newest run, at the later instant.
+		r.newest = max(r.newest, now)
 	case r.count > 0 && r.count >= l.words-1:
 		// Charges into debt can need more runs than there are: they join the newest, too.
+		r.newest = now
 	default:
 		if r.used >= len(r.cells) {
 			// The store lent too few cells.
@@ -198,8 +200,8 @@ func (l *Limit) addRun(r *runs, s State, now, n int64) State {
 		r.cells[r.cell(r.count)].Units = r.before + r.sum
 		r.count++
 		r.used++
+		r.newest = now
 	}
-	r.newest = max(r.newest, now)
 	r.sum += n
 	return r.state(s, l.ticks)
 }

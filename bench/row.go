@@ -73,21 +73,18 @@ func (f *Figures) Least() float64 { return slices.Min(f.Rounds) }
 
 // Run puts the contestants through the row, in an order that changes with every round.
 func (r Row) Run(contestants []Contestant, e Effort) ([]*Figures, error) {
-	stream := r.Stream(r.Keys)
-	var fill []string
-	if !r.Fresh {
-		fill = inOrder(r.Keys)
-	}
+	stream, fill := r.streams()
 	var runners []*runner
 	for _, c := range contestants {
 		if c.OneKey && r.Keys > 1 {
 			continue
 		}
 		p := &runner{row: r, stream: stream, figures: &Figures{Contestant: c}}
-		if err := p.start(fill, e); err != nil {
+		if err := p.start(fill); err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", r.Name, c.Name, err)
 		}
-		defer func() { p.subject.close() }()
+		defer p.close()
+		p.calibrate(e.Slice)
 		runners = append(runners, p)
 	}
 	order := rand.New(rand.NewPCG(3, uint64(e.Rounds)))
@@ -107,6 +104,14 @@ func (r Row) Run(contestants []Contestant, e Effort) ([]*Figures, error) {
 	return figures, nil
 }
 
+// streams are the keys to ask for, and those to fill a limiter with beforehand.
+func (r Row) streams() (stream, fill []string) {
+	if !r.Fresh {
+		fill = inOrder(r.Keys)
+	}
+	return r.Stream(r.Keys), fill
+}
+
 // runner takes one contestant through one row.
 type runner struct {
 	row     Row
@@ -118,28 +123,29 @@ type runner struct {
 	figures *Figures
 }
 
-// start makes the limiter, fills it and finds out how much it does in a slice.
-func (p *runner) start(fill []string, e Effort) error {
+// start makes the limiter and fills it.
+func (p *runner) start(fill []string) error {
 	if err := p.renew(); err != nil {
 		return err
 	}
+	p.decide[0](fill)
+	return nil
+}
+
+// calibrate finds out how much the limiter does in a slice.
+func (p *runner) calibrate(slice time.Duration) {
 	if p.row.Fresh {
 		p.size = len(p.stream)
-		return nil
+		return
 	}
-	p.decide[0](fill)
 	const trial = 64 * block
 	took, _ := p.run(trial)
-	p.size = max(trial, int(float64(trial)*float64(e.Slice)/float64(took))/block*block)
-	return nil
+	p.size = max(trial, int(trial*float64(slice)/float64(took))/block*block)
 }
 
 // renew makes a new limiter.
 func (p *runner) renew() error {
-	if p.subject != nil {
-		p.subject.close()
-		p.subject, p.decide = nil, nil
-	}
+	p.close()
 	var err error
 	if p.subject, err = p.figures.Contestant.New(p.row.Limit); err != nil {
 		return err
@@ -149,6 +155,13 @@ func (p *runner) renew() error {
 		p.decide[i] = p.subject.NewDecider()
 	}
 	return nil
+}
+
+func (p *runner) close() {
+	if p.subject != nil {
+		p.subject.close()
+	}
+	p.subject, p.decide = nil, nil
 }
 
 func (p *runner) round() error {

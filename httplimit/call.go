@@ -14,7 +14,7 @@ import (
 // not safe for concurrent use.
 type Call struct {
 	request   *http.Request
-	address   AddressSource
+	address   *AddressSource
 	attribute func(r *http.Request, name string) (string, bool)
 	query     url.Values
 	path      string // cleaned; empty until it is asked for
@@ -24,7 +24,7 @@ var _ policy.Call = (*Call)(nil)
 
 // NewCall is the call that a request makes. attribute says what else is known of it, such as its user; it may be nil.
 func NewCall(r *http.Request, address AddressSource, attribute func(r *http.Request, name string) (string, bool)) *Call {
-	return &Call{request: r, address: address, attribute: attribute}
+	return &Call{request: r, address: &address, attribute: attribute}
 }
 
 // Request is the request itself.

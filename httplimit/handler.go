@@ -52,7 +52,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{Context: r.Context(), renderer: h.renderer}
-	x.call = Call{request: r, address: o.Address, attribute: o.Attribute}
+	x.call = Call{request: r, address: &o.Address, attribute: o.Attribute}
 	key, ok := o.Key.Of(&x.call)
 	if !ok {
 		if h.shared == "" {

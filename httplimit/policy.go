@@ -241,7 +241,7 @@ type visit struct {
 func (h *PolicyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := h.served.Load()
 	v := &visit{exchange: exchange{Context: r.Context()}}
-	v.call = Call{request: r, address: s.address, attribute: h.options.Attribute}
+	v.call = Call{request: r, address: &s.address, attribute: h.options.Attribute}
 	route := s.policy.Match(&v.call)
 	if route == nil {
 		s.none.ServeHTTP(w, r)

@@ -19,7 +19,7 @@ type Report struct {
 	Key string
 
 	labels *labels
-	values [6]string // the memory of the header values set
+	values [3]string // the memory of the first header values set
 	used   int
 }
 

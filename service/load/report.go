@@ -58,7 +58,9 @@ func (l Latencies) MarshalJSON() ([]byte, error) {
 }
 
 func latenciesOf(h *hdrhistogram.Histogram) Latencies {
-	at := func(percent float64) time.Duration { return time.Duration(h.ValueAtQuantile(percent)) * time.Microsecond }
+	at := func(percent float64) time.Duration {
+		return time.Duration(h.ValueAtQuantile(percent)) * time.Microsecond
+	}
 	return Latencies{at(50), at(90), at(99), at(99.9), time.Duration(h.Max()) * time.Microsecond}
 }
 

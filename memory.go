@@ -35,7 +35,7 @@ type Memory struct {
 
 	mu       sync.RWMutex
 	families map[string]*family
-	tables   []*table
+	tables   atomic.Pointer[[]*table] // changed under mu
 
 	sweep sync.Mutex // one housekeeper at a time
 	turn  int        // next table to inspect
@@ -105,6 +105,7 @@ func NewMemory(o MemoryOptions) (*Memory, error) {
 	}
 	m := &Memory{options: o, seed: newSeed(), base: time.Now(), families: make(map[string]*family)}
 	m.start = m.base.UnixMicro()
+	m.tables.Store(&[]*table{})
 	if now := m.now(); now < 0 || now > MaxInstant {
 		return nil, ErrClock
 	}
@@ -491,9 +492,7 @@ type MemoryStats struct {
 
 // Stats is what the store holds now.
 func (m *Memory) Stats() MemoryStats {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return MemoryStats{m.used.Load(), m.bytes.Load(), m.evicted.Load(), m.refused.Load(), len(m.tables)}
+	return MemoryStats{m.used.Load(), m.bytes.Load(), m.evicted.Load(), m.refused.Load(), len(m.allTables())}
 }
 
 // hasBytes says whether so many more bytes are within MaxBytes.

@@ -1,6 +1,7 @@
 package stint
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -83,7 +84,8 @@ func (m *Memory) newTable(f *family, l *Limit) *table {
 func (m *Memory) adopt(f *family, t *table) {
 	tables := append([]*table{t}, *f.tables.Load()...)
 	f.tables.Store(&tables)
-	m.tables = append(m.tables, t)
+	all := append(slices.Clone(m.allTables()), t)
+	m.tables.Store(&all)
 }
 
 // retire takes a family's tables without live keys out of the store, but for its newest. A limit that still counts in one is
@@ -102,28 +104,19 @@ func (m *Memory) retire(f *family, now int64) {
 			t.retired.Store(true)
 			t.forgot(s, d, 0)
 			drop := func(tables []*table) []*table {
-				var kept []*table
-				for _, other := range tables {
-					if other != t {
-						kept = append(kept, other)
-					}
-				}
-				return kept
+				return slices.DeleteFunc(slices.Clone(tables), func(other *table) bool { return other == t })
 			}
 			kept := drop(*f.tables.Load())
 			f.tables.Store(&kept)
-			m.tables = drop(m.tables)
+			all := drop(m.allTables())
+			m.tables.Store(&all)
 		}
 		s.mu.Unlock()
 	}
 }
 
 // allTables are the store's tables now.
-func (m *Memory) allTables() []*table {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.tables
-}
+func (m *Memory) allTables() []*table { return *m.tables.Load() }
 
 // beginShared is begin for a limit that is in use with several sets of values: the key's state is carried over from where it
 // is counted now.

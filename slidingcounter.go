@@ -140,8 +140,11 @@ func (l *Limit) faded(last, left int64) int64 {
 
 // fades is how long after the start of a window what the last one's count amounts to is no more than room.
 func (l *Limit) fades(last, room int64) int64 {
-	if last <= room {
+	switch {
+	case last <= room:
 		return 0
+	case room == 0:
+		return l.ticks - (l.ticks-1)/last // the same as below, with one division
 	}
 	return mulDiv(l.ticks, last-room-1, last) + 1
 }

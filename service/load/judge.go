@@ -14,7 +14,7 @@ type Verdict struct {
 	Held     bool   `json:"held"`
 
 	// Admitted of at most Allowed were surely admitted within one Window: the limit's span, or the window that broke the limit
-	// by the most.
+	// by the most. Allowed is math.MaxInt64 where there is no bound to break.
 	Admitted int64         `json:"admitted"`
 	Allowed  int64         `json:"allowed"`
 	Window   time.Duration `json:"-"`

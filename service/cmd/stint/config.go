@@ -37,7 +37,7 @@ func (c *checkCommand) Run(t *terminal) error {
 	for i := range p.Warnings {
 		fmt.Fprintf(&b, "%v (a warning)\n", p.Warnings[i].Error())
 	}
-	fmt.Fprintf(&b, "%s is good: %d limits, %d plans, %d routes\n", c.File, len(p.Limits), len(p.Plans), len(p.Routes))
+	fmt.Fprintf(&b, "%s is good (limits: %d, plans: %d, routes: %d)\n", c.File, len(p.Limits), len(p.Plans), len(p.Routes))
 	for _, l := range p.Limits {
 		if l.Value != nil {
 			fmt.Fprintf(&b, "  %s %s: %s\n", l.ID, l.Value, promise(l.Value))

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,18 +189,26 @@ func printReport(w io.Writer, r *load.Report) error {
 	l := r.Latencies
 	fmt.Fprintf(&b, "Latency   p50 %v, p90 %v, p99 %v, p99.9 %v, max %v (from when each was to be sent)\n",
 		short(l.P50), short(l.P90), short(l.P99), short(l.P999), short(l.Max))
-	fmt.Fprintf(&b, "In any %v the most admitted was %d for sure (%d by when they were sent, %d by when they were answered)\n",
-		r.Window, r.WorstWindow, r.WorstWindowBySent, r.WorstWindowByAnswer)
+	fmt.Fprintf(&b, "In any %s the most admitted was %d for sure (%d by when they were sent, %d by when they were answered)\n",
+		span(r.Window), r.WorstWindow, r.WorstWindowBySent, r.WorstWindowByAnswer)
 	for _, v := range r.Verdicts {
 		word := "HELD"
 		if !v.Held {
 			word = "DID NOT HOLD"
 		}
-		fmt.Fprintf(&b, "Expected  %s (%s): %s. In any %v at most %d are allowed; %d were admitted for sure.\n", v.Limit, v.Strategy, word,
-			v.Window, v.Allowed, v.Admitted)
+		fmt.Fprintf(&b, "Expected  %s (%s): %s. In any %s at most %s are allowed; %d were admitted for sure.\n", v.Limit, v.Strategy, word,
+			span(v.Window), many(v.Allowed), v.Admitted)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// many is a number of requests, of which the largest says that there is no bound.
+func many(n int64) string {
+	if n == math.MaxInt64 {
+		return "any number"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // short is a latency with three digits or so.

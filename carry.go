@@ -22,7 +22,8 @@ func carry(from *Limit, s State, to *Limit, now int64, log *Cells) State {
 	}
 	switch to.Strategy.(type) {
 	case TokenBucket, Pacing:
-		return to.owing(now, to.partsOf(want))
+		next, _ := to.owing(now, to.partsOf(want))
+		return next
 	case SlidingLog, Concurrency:
 		if from.hasRuns() {
 			return recastRuns(from, s, to, now, roundedUp(want), fresh)
@@ -96,6 +97,9 @@ func (l *Limit) hasRuns() bool {
 func recastRuns(from *Limit, s State, to *Limit, now, want int64, next State) State {
 	var old, r runs
 	from.readRuns(&old, s, now)
+	if cells := min(old.count+1, to.words); next.Log == nil || len(next.Log.Pairs) < cells {
+		next = growCells(next, cells)
+	}
 	to.readRuns(&r, next, now)
 	for i, before := 0, int64(0); i < old.count; i++ {
 		until := mulDivUp(old.until(i+1), want, old.sum)

@@ -37,8 +37,8 @@ func (Pacing) Apply(s State, l *Limit, now int64, op Op) (State, Answer) {
 			a.Wait = late
 			return s, a
 		}
-		backlog = l.owedMore(backlog, grant)
-		return l.owing(now, backlog), Answer{Granted: grant, Wait: wait, Reset: l.lasts(backlog)}
+		next, reset := l.owing(now, l.owedMore(backlog, grant))
+		return next, Answer{Granted: grant, Wait: wait, Reset: reset}
 	case op.Max == 0:
 		a := l.pacingAnswer(0, backlog, wait)
 		if a.Wait = wait; op.Min > l.capacity {
@@ -54,7 +54,8 @@ func (Pacing) Apply(s State, l *Limit, now int64, op Op) (State, Answer) {
 			return s, l.pacingAnswer(0, backlog, wait)
 		}
 		backlog = backlog.minus(back)
-		return l.owing(now, backlog), l.pacingAnswer(back.over(l.q), backlog, l.lasts(backlog))
+		next, reset := l.owing(now, backlog)
+		return next, l.pacingAnswer(back.over(l.q), backlog, reset)
 	}
 }
 

@@ -146,7 +146,7 @@ func periodText(d time.Duration) string {
 		if n := d / part.length; n > 0 {
 			b.WriteString(strconv.FormatInt(int64(n), 10))
 			b.WriteString(part.name)
-			d -= n * part.length
+			d %= part.length
 		}
 	}
 	return b.String()

@@ -14,7 +14,7 @@ type runs struct {
 	cells  []Pair
 	head   int   // cell of the oldest run that counts
 	count  int   // runs that count
-	used   int   // cells in use: the runs that count and those before them that the state still has
+	used   int   // cells in use: by the runs that count, and by those that have left since the state was written
 	newest int64 // instant of the newest run
 	before int64 // B before the oldest run
 	sum    int64 // units that count
@@ -75,7 +75,9 @@ func (l *Limit) applyRuns(s State, now int64, op Op) (State, Answer) {
 		if l.capacity == 0 {
 			return s, Answer{Wait: Forever}
 		}
-		s = l.addRun(&r, s, now, min(op.Max, math.MaxInt64-r.sum))
+		if n := min(op.Max, math.MaxInt64-r.sum); n > 0 {
+			s = l.addRun(&r, s, now, n)
+		}
 		return s, l.runsAnswer(&r, now, op.Max)
 	case op.Max > 0:
 		grant := min(op.Max, room)
@@ -185,14 +187,14 @@ func (l *Limit) addRun(r *runs, s State, now, n int64) State {
 	case r.count > 0 && (now <= r.newest || l.grain > 1 && l.byGrain.of(now) == l.byGrain.of(r.newest)):
 		// The units join the newest run, at the later instant.
 		r.newest = max(r.newest, now)
-	case r.count > 0 && r.count >= l.words-1:
-		// Charges into debt can need more runs than there are: they join the newest, too.
+	case r.count > 0 && (r.used == len(r.cells) || r.count >= l.words-1):
+		// There is no cell for another run: the store lent no more, or charges into debt need more than there are for grants. The
+		// units join the newest run, too, which refuses for longer.
 		r.newest = now
 	default:
-		if r.used >= len(r.cells) {
-			// The store lent too few cells.
-			s = growCells(r.state(s, l.ticks), min(max(2*r.count, 4), l.words))
-			r.cells, r.head, r.used = s.Log.Pairs, 0, r.count
+		if len(r.cells) == 0 {
+			s = growCells(State{B: s.B}, l.words) // there is no store
+			r.cells, r.head = s.Log.Pairs, 0
 		}
 		if r.count > 0 {
 			r.cells[r.cell(r.count-1)].At = r.newest

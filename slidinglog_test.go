@@ -3,6 +3,7 @@ package stint
 import (
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -85,6 +86,112 @@ func logLimits(s Strategy) []Limit {
 func TestSlidingLog(t *testing.T) { runTraces(t, logLimits(SlidingLog{}), newLogReference) }
 
 func TestConcurrency(t *testing.T) { runTraces(t, logLimits(Concurrency{}), newLogReference) }
+
+// Above 1024 units takes that are close to each other count as one, at the later instant: never over, and under only for a
+// thousandth of the period.
+func TestSlidingLogGrain(t *testing.T) {
+	for _, limit := range []Limit{PerSecond(1025), PerMinute(5000), PerHour(1_000_000)} {
+		l := mustCompile(t, limit)
+		if l.grain*1000 > l.ticks {
+			t.Errorf("grain of %d ticks in %d", l.grain, l.ticks)
+		}
+		random := rand.New(rand.NewPCG(1, 1))
+		exact := &logReference{capacity: l.Units, per: l.ticks}
+		longer := &logReference{capacity: l.Units, per: l.ticks + l.grain}
+		s, now := State{Log: cellsFor(l)}, traceStart
+		for range 5000 {
+			now += random.Int64N(l.ticks / 800)
+			n := 1 + random.Int64N(l.Units/300)
+			if liveCells(s) == len(s.Log.Pairs) {
+				s = growCells(s, min(2*liveCells(s), l.words))
+			}
+			next, a := l.Strategy.Apply(s, l, now, TakeOp(n))
+			if a.Granted == 0 {
+				if longer.room(now).Cmp(big.NewInt(n)) >= 0 {
+					t.Fatalf("%d units refused for too long", n)
+				}
+				if _, a := l.Strategy.Apply(s, l, now+a.Wait, TakeOp(n)); a.Granted != n {
+					t.Fatalf("%d units refused after the wait", n)
+				}
+				continue
+			}
+			if exact.room(now).Cmp(big.NewInt(n)) < 0 {
+				t.Fatalf("%d units too many", n)
+			}
+			s = next
+			exact.take(now, big.NewInt(n))
+			longer.take(now, big.NewInt(n))
+			if liveCells(s) > maxRuns || len(s.Log.Pairs) > l.words {
+				t.Fatalf("%d runs in %d cells", liveCells(s), len(s.Log.Pairs))
+			}
+		}
+	}
+}
+
+// A store lends a few cells and grows or trims the ring between calls: nobody sees it.
+func TestSlidingLogCellsAreInvisible(t *testing.T) {
+	l := mustCompile(t, PerSecond(50))
+	random := newRandomOps(l, 5)
+	lent, full := State{}, State{Log: &Cells{Pairs: make([]Pair, l.words)}}
+	for i := range 5000 {
+		now, op := random.next()
+		if i%7 == 0 || lent.Log == nil || liveCells(lent) == len(lent.Log.Pairs) {
+			lent = growCells(lent, min(liveCells(lent)+1+i%3, l.words))
+		}
+		var a, b Answer
+		lent, a = l.Strategy.Apply(lent, l, now, op)
+		full, b = l.Strategy.Apply(full, l, now, op)
+		if a != b {
+			t.Fatalf("at %d, %+v: %+v with few cells, %+v with all", now, op, a, b)
+		}
+		if full.Log == nil {
+			full.Log = &Cells{Pairs: make([]Pair, l.words)}
+		}
+		if len(full.Log.Pairs) != l.words {
+			t.Fatalf("%d cells", len(full.Log.Pairs))
+		}
+	}
+}
+
+// A store that lends no more cells makes takes join: they count too long, never too short.
+func TestSlidingLogWithoutFreeCells(t *testing.T) {
+	l := mustCompile(t, PerSecond(10))
+	s, now := State{Log: &Cells{Pairs: make([]Pair, 2)}}, traceStart
+	for range 10 {
+		var a Answer
+		if s, a = l.Strategy.Apply(s, l, now, TakeOp(1)); a.Granted != 1 {
+			t.Fatalf("%+v", a)
+		}
+		now += 1000
+	}
+	if len(s.Log.Pairs) != 2 {
+		t.Errorf("%d cells", len(s.Log.Pairs))
+	}
+	for _, c := range []struct{ at, remaining int64 }{
+		{traceStart + l.ticks - 1, 0}, {traceStart + l.ticks, 1}, {now - 1000 + l.ticks - 1, 1}, {now - 1000 + l.ticks, 10},
+	} {
+		if _, a := l.Strategy.Apply(s, l, c.at, LookOp(1)); a.Remaining != c.remaining {
+			t.Errorf("%d left after %d, want %d", a.Remaining, c.at-traceStart, c.remaining)
+		}
+	}
+}
+
+// Debts beyond the cells that there are join the newest run: they count too long, never too short.
+func TestSlidingLogDebtBeyondCells(t *testing.T) {
+	l := mustCompile(t, PerSecond(1))
+	s, now := State{}, traceStart
+	for range 30 {
+		s, _ = l.Strategy.Apply(s, l, now, ChargeOp(1))
+		now += 1000
+	}
+	if len(s.Log.Pairs) > l.words || s.A != (now-1000+l.ticks)<<fractionBits {
+		t.Errorf("%d cells, %+v", len(s.Log.Pairs), s)
+	}
+	_, a := l.Strategy.Apply(s, l, now, LookOp(1))
+	if a.Wait > l.ticks || a.Wait < l.ticks-2000 {
+		t.Errorf("wait %d", a.Wait)
+	}
+}
 
 func TestSlidingLogDefault(t *testing.T) {
 	l, err := PerHour(100).Compile()

@@ -48,7 +48,7 @@ func runTraces(t *testing.T, limits []Limit, newReference func(l *Limit) referen
 			t.Fatalf("limit %d: %v", i, err)
 		}
 		t.Run(fmt.Sprintf("%d_per_%v_of_%d", l.Units, l.Per, l.capacity), func(t *testing.T) {
-			for seed := range uint64(30) {
+			for seed := range uint64(12) {
 				tr := &trace{t: t, random: rand.New(rand.NewPCG(seed, 7)), limit: l, ref: newReference(l), now: traceStart}
 				tr.now += tr.random.Int64N(max(1, l.span()))
 				for n := 0; n < 300 && tr.now < MaxInstant-4*l.span(); n++ {
@@ -375,4 +375,61 @@ func (r *randomOps) next() (now int64, op Op) {
 		return r.now, ResetOp()
 	}
 	return r.now, TakeOp(1)
+}
+
+// A limit of 0 denies all, for ever.
+func TestZeroDenies(t *testing.T) {
+	for _, strategy := range builtIn() {
+		if strategy == Strategy(unlimited{}) {
+			continue
+		}
+		l, err := Limit{Per: time.Hour, Strategy: strategy}.Compile()
+		if err != nil {
+			t.Errorf("%s: %v", strategy.Name(), err)
+			continue
+		}
+		for _, op := range []Op{TakeOp(1), UpToOp(5), WithinOp(1, 1<<40), LookOp(1), TakeOp(math.MaxInt64)} {
+			s, a := strategy.Apply(State{}, l, traceStart, op)
+			if s != (State{}) || a != (Answer{Wait: Forever}) {
+				t.Errorf("%s: %+v: %+v", strategy.Name(), op, a)
+			}
+		}
+	}
+}
+
+func TestUnlimited(t *testing.T) {
+	l := mustCompile(t, Unlimited())
+	for _, n := range []int64{1, math.MaxInt64} {
+		s, a := l.Strategy.Apply(State{}, l, traceStart, TakeOp(n))
+		if s != (State{}) || a != (Answer{Granted: n, Remaining: math.MaxInt64}) {
+			t.Errorf("%+v", a)
+		}
+	}
+	if l.Capacity() != math.MaxInt64 {
+		t.Error(l.Capacity())
+	}
+}
+
+// No decision allocates, once the store has lent its cells.
+func TestApplyDoesNotAllocate(t *testing.T) {
+	for _, c := range benchmarkedLimits() {
+		l := mustCompile(t, c.limit)
+		s, now := State{}, traceStart
+		if l.words > 3 {
+			s.Log = &Cells{Pairs: make([]Pair, l.words)}
+		}
+		for _, op := range []Op{TakeOp(1), UpToOp(3), LookOp(1), TakeOp(math.MaxInt64), ChargeOp(1), CreditOp(1)} {
+			if n := testing.AllocsPerRun(200, func() {
+				s, _ = l.Strategy.Apply(s, l, now, op)
+				now += 700
+			}); n != 0 {
+				t.Errorf("%s: %+v: %v allocations", c.name, op, n)
+			}
+		}
+	}
+	// A calendar's window is looked up when a key is new.
+	l := mustCompile(t, PerCalendarMonth(5, time.UTC))
+	if n := testing.AllocsPerRun(100, func() { _, _ = l.Strategy.Apply(State{}, l, traceStart, TakeOp(1)) }); n != 0 {
+		t.Errorf("%s: %v allocations", l.Strategy.Name(), n)
+	}
 }

@@ -15,23 +15,8 @@ func applyWide(s State, l *Limit, now int64, op Op) (State, Answer) {
 	now = min(now, MaxInstant)
 	missing, full := l.owed(s, now), multiplied(l.capacity, l.q)
 	switch {
-	case op.Max > 0 && op.Wait == Forever:
-		missing = l.owedMore(missing, op.Max)
-		a := l.wideAnswer(op.Max, missing, full)
-		a.Wait = l.lasts(missing.minus(full))
-		return l.owing(now, missing), a
 	case op.Max > 0:
-		limit := full.plus(multiplied(min(op.Wait, maxFill), l.p))
-		grant := min(op.Max, l.capacity, limit.minus(missing).over(l.q))
-		if grant < op.Min || grant == 0 {
-			a := l.wideAnswer(0, missing, full)
-			a.Wait = l.wideWait(missing, limit, op.Min)
-			return s, a
-		}
-		missing = missing.plus(multiplied(grant, l.q))
-		a := l.wideAnswer(grant, missing, full)
-		a.Wait = l.lasts(missing.minus(full))
-		return l.owing(now, missing), a
+		return l.wideTake(s, now, missing, full, op)
 	case op.Max == 0:
 		a := l.wideAnswer(0, missing, full)
 		a.Wait = l.wideWait(missing, full, op.Min)
@@ -42,20 +27,53 @@ func applyWide(s State, l *Limit, now int64, op Op) (State, Answer) {
 			return s, l.wideAnswer(0, missing, full)
 		}
 		missing = missing.minus(back)
-		return l.owing(now, missing), l.wideAnswer(back.over(l.q), missing, full)
+		next, reset := l.owing(now, missing)
+		return next, Answer{Granted: back.over(l.q), Remaining: full.minus(missing).over(l.q), Reset: reset}
 	}
+}
+
+func (l *Limit) wideTake(s State, now int64, missing, full uint128, op Op) (State, Answer) {
+	grant := op.Max
+	if op.Wait == Forever {
+		missing = l.owedMore(missing, grant)
+	} else {
+		most := full
+		if op.Wait > 0 {
+			most = most.plus(multiplied(min(op.Wait, maxFill), l.p))
+		}
+		if grant > l.capacity || most.less(missing.plus(multiplied(grant, l.q))) {
+			grant = 0
+			if op.Min < op.Max {
+				grant = min(l.capacity, most.minus(missing).over(l.q))
+			}
+			if grant < op.Min || grant == 0 {
+				a := l.wideAnswer(0, missing, full)
+				a.Wait = l.wideWait(missing, most, op.Min)
+				return s, a
+			}
+		}
+		missing = missing.plus(multiplied(grant, l.q))
+	}
+	next, reset := l.owing(now, missing)
+	a := Answer{Granted: grant, Reset: reset}
+	if full.less(missing) {
+		a.Wait = l.lasts(missing.minus(full))
+	} else {
+		a.Remaining = full.minus(missing).over(l.q)
+	}
+	return next, a
 }
 
 func (l *Limit) wideAnswer(granted int64, missing, full uint128) Answer {
 	return Answer{Granted: granted, Remaining: full.minus(missing).over(l.q), Reset: l.lasts(missing)}
 }
 
-// wideWait is how long n units wait until no more than limit would be missing with them.
-func (l *Limit) wideWait(missing, limit uint128, n int64) int64 {
+// wideWait is how long n units wait until no more than most would be missing with them.
+func (l *Limit) wideWait(missing, most uint128, n int64) int64 {
 	if n > l.capacity {
 		return Forever
 	}
-	return l.lasts(missing.plus(multiplied(n, l.q)).minus(limit))
+	return l.lasts(missing.plus(multiplied(n, l.q)).minus(most))
 }
 
 // owed is what a bucket lacks at now, in parts, in either form.
@@ -71,24 +89,23 @@ func (l *Limit) owed(s State, now int64) uint128 {
 	return uint128{hi, lo}.plus(uint128{lo: uint64(min(max(s.C, 0), l.p))})
 }
 
-// owing is the state of a bucket that lacks so many parts at now.
-func (l *Limit) owing(now int64, missing uint128) State {
+// owing is the state of a bucket that lacks so many parts at now, and how long it takes to fill, as lasts says it.
+func (l *Limit) owing(now int64, missing uint128) (State, int64) {
 	if missing.isZero() {
-		return State{}
+		return State{}, 0
 	}
 	if !l.wide {
-		return l.filledAt(now, int64(missing.lo))
+		return l.filledAt(now, int64(missing.lo)), l.byP.up(int64(missing.lo), l.p)
 	}
 	ticks, rest := bits.Div64(missing.hi, missing.lo, uint64(l.p))
-	full := uint64(now) + ticks
-	s := State{A: Forever, B: int64(full), C: int64(rest)}
+	s := State{A: Forever, B: int64(uint64(now) + ticks), C: int64(rest)}
 	if rest > 0 {
-		full++
+		ticks++
 	}
-	if full < 1<<(63-fractionBits) {
+	if full := uint64(now) + ticks; full < 1<<(63-fractionBits) {
 		s.A = int64(full << fractionBits)
 	}
-	return s
+	return s, int64(min(ticks, uint64(Forever-1)))
 }
 
 // owedMore is so many parts and n units more, at most what the form can hold.

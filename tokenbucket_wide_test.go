@@ -135,3 +135,77 @@ func TestTokenBucketFormsAgree(t *testing.T) {
 		}
 	}
 }
+
+// Numbers that others have tripped over.
+func TestTokenBucketOverflows(t *testing.T) {
+	type step struct{ now, n, granted, wait, remaining int64 }
+	for _, c := range []struct {
+		name  string
+		limit Limit
+		steps []step
+	}{
+		{"a capacity near 2^63 at one a tick", Limit{Units: 1, Per: Tick, Burst: math.MaxInt64 - 10}, []step{
+			{0, 3, 3, 0, math.MaxInt64 - 13},
+			{20, math.MaxInt64 - 10, math.MaxInt64 - 10, 0, 0},
+			{20, 1, 0, 1, 0},
+		}},
+		{"2^59 units a tick", Limit{Units: 1<<59 - 1, Per: Tick, Strategy: TokenBucket{}}, []step{
+			{0, 1<<59 - 8, 1<<59 - 8, 0, 7},
+			{3, 1<<59 - 1, 1<<59 - 1, 0, 0},
+			{3, 1, 0, 1, 0},
+		}},
+		{"2^32 units, 10 s each", Limit{Units: 1, Per: 10 * time.Second, Burst: 1<<32 - 1}, []step{
+			{0, 1, 1, 0, 1<<32 - 2},
+			{0, 1<<32 - 2, 1<<32 - 2, 0, 0},
+			{0, 1, 0, 10_000_000, 0},
+		}},
+		{"600 million a second", Limit{Units: 600_000_000, Per: time.Second, Burst: 600}, []step{
+			{0, 600, 600, 0, 0},
+			{1, 601, 0, Forever, 600},
+			{1, 600, 600, 0, 0},
+		}},
+		{"a million a day for ages", Limit{Units: 1_000_000, Per: 24 * time.Hour, Burst: 1000}, []step{
+			{0, 1000, 1000, 0, 0},
+			{MaxInstant, 1000, 1000, 0, 0},
+		}},
+	} {
+		l := mustCompile(t, c.limit)
+		var s State
+		for _, want := range c.steps {
+			next, a := l.Strategy.Apply(s, l, want.now, TakeOp(want.n))
+			if a.Granted != want.granted || a.Wait != want.wait || a.Remaining != want.remaining {
+				t.Errorf("%s: %+v: %+v", c.name, want, a)
+			}
+			s = next
+		}
+	}
+}
+
+// What is booked ahead is granted at instants that keep law 1, and can be undone while nobody has booked since.
+func TestBookingAhead(t *testing.T) {
+	for _, strategy := range []Strategy{TokenBucket{}, Pacing{}} {
+		for _, limit := range []Limit{PerSecond(10).WithBurst(3), {Units: 600_000_001, Per: time.Second, Burst: 6000}} {
+			l := mustCompile(t, limit.WithStrategy(strategy))
+			s, now := State{}, traceStart
+			for range 5 {
+				s, _ = l.Strategy.Apply(s, l, now, WithinOp(l.capacity, 10*l.span()))
+			}
+			before := s
+			s, a := l.Strategy.Apply(s, l, now, WithinOp(2, 10*l.span()))
+			if a.Granted != 2 || a.Wait <= 0 {
+				t.Fatalf("%s: %+v", strategy.Name(), a)
+			}
+			full := now + a.Reset
+			other, b := l.Strategy.Apply(s, l, now, WithinOp(l.capacity, 20*l.span()))
+			if b.Granted != l.capacity || b.Wait < a.Wait {
+				t.Errorf("%s: the next is granted %+v, before %+v", strategy.Name(), b, a)
+			}
+			if n, _ := l.Strategy.Apply(other, l, now, UndoOp(2, full)); n != other {
+				t.Errorf("%s: undone though somebody has booked since", strategy.Name())
+			}
+			if n, a := l.Strategy.Apply(s, l, now, UndoOp(2, full)); n != before || a.Granted != 2 {
+				t.Errorf("%s: undone to %+v, was %+v", strategy.Name(), n, before)
+			}
+		}
+	}
+}

@@ -73,12 +73,11 @@ func mulDiv(a, b, c int64) int64 {
 	return int64(min(quotient, uint64(Forever)))
 }
 
-// mulDivUp is a·b/c rounded up, for a ≤ c.
+// mulDivUp is a·b/c rounded up, for a, b ≥ 0 and a result below 2^63.
 func mulDivUp(a, b, c int64) int64 {
-	hi, lo := bits.Mul64(uint64(a), uint64(b))
-	quotient, rest := bits.Div64(hi, lo, uint64(c))
-	if rest > 0 {
-		quotient++
+	down := mulDiv(a, b, c)
+	if a*b != down*c { // modulo 2^64, as much as tells a rest that is less than c
+		down++
 	}
-	return int64(quotient)
+	return down
 }

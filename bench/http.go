@@ -130,7 +130,7 @@ func limited(answers httplimit.Answers) func(Limit) (*Subject, error) {
 func headerKey(r *http.Request) (string, error) { return r.Header.Get(keyHeader), nil }
 
 func httprateMiddleware(l Limit) (*Subject, error) {
-	return served(httprate.Limit(int(l.Burst), l.Window(), httprate.WithKeyFuncs(headerKey))(hello)), nil
+	return served(httprate.LimitBy(int(l.Burst), l.Window(), headerKey)(hello)), nil
 }
 
 func throttledMiddleware(l Limit) (*Subject, error) {

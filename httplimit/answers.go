@@ -3,6 +3,7 @@ package httplimit
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -110,23 +111,26 @@ func NewRenderer(a Answers) (*Renderer, error) {
 	return e, nil
 }
 
-// WriteHeaders says in the header what the decisions leave, in every dialect. Decisions of no limit say nothing. key is who
+// WriteHeaders says in the header what the decisions leave, in every dialect. Decisions by no limit, or by an unlimited one,
+// say nothing. key is who
 // was counted, empty if the limits count by different keys.
 func (e *Renderer) WriteHeaders(h http.Header, key string, decisions []stint.Decision) {
-	e.write(h, &Report{Decisions: decided(decisions), Key: key})
+	e.write(h, &Report{Decisions: telling(decisions), Key: key})
 }
 
-// decided are the decisions that have a limit.
-func decided(decisions []stint.Decision) []stint.Decision {
+// telling are the decisions that clients are told of: those by a limit, and not by one that admits everything.
+func telling(decisions []stint.Decision) []stint.Decision {
 	for i := range decisions {
-		if decisions[i].By == nil {
-			return slices.DeleteFunc(slices.Clone(decisions), func(d stint.Decision) bool { return d.By == nil })
+		if !tells(&decisions[i]) {
+			return slices.DeleteFunc(slices.Clone(decisions), func(d stint.Decision) bool { return !tells(&d) })
 		}
 	}
 	return decisions
 }
 
-// write is WriteHeaders with the report made; its decisions all have a limit.
+func tells(d *stint.Decision) bool { return d.By != nil && d.Limit != math.MaxInt64 }
+
+// write is WriteHeaders with the report made; its decisions are telling ones.
 func (e *Renderer) write(h http.Header, r *Report) {
 	if e.expose != "" {
 		r.Join(h, "Access-Control-Expose-Headers", e.expose)
@@ -155,6 +159,6 @@ func (e *Renderer) jitter() int64 {
 // Refuse answers the request with the refusal: headers, status and body. key is as for WriteHeaders.
 func (e *Renderer) Refuse(w http.ResponseWriter, r *http.Request, key string, f *Refusal) {
 	x := &exchange{Context: r.Context(), renderer: e, decision: f.Decision}
-	x.report = Report{Decisions: decided(f.Decisions), Key: key}
+	x.report = Report{Decisions: telling(f.Decisions), Key: key}
 	x.refuse(w, r, f)
 }

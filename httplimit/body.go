@@ -48,7 +48,7 @@ func (JSON) Append(dst []byte, f *Refusal) []byte {
 		ResetAfter *int64   `json:"reset_after,omitempty"`
 		Policies   []string `json:"policies,omitempty"`
 	}{
-		Error: f.Decision.Reason.String(), Message: f.Detail, Status: f.Status, RetryAfter: f.RetryAfter, Policies: f.Policies,
+		Error: f.Decision.Reason.String(), Message: f.Detail, Status: f.Status, RetryAfter: f.RetryAfter, Policies: f.Policies(),
 	}
 	if f.Decision.By != nil {
 		reset := stint.Seconds(f.Decision.ResetAfter)
@@ -72,7 +72,7 @@ func (Problem) Append(dst []byte, f *Refusal) []byte {
 		Status   int      `json:"status"`
 		Detail   string   `json:"detail"`
 		Policies []string `json:"violated-policies,omitempty"`
-	}{f.Problem, f.Title, f.Status, f.Detail, f.Policies})
+	}{f.Problem, f.Title, f.Status, f.Detail, f.Policies()})
 }
 
 // appendJSON appends a value that always has a JSON form.

@@ -71,6 +71,8 @@ func TestPolicyOfStrategies(t *testing.T) {
 		{stint.PerSecond(7).WithBurst(10), `"x";q=10;w=2`},
 		{stint.PerHour(1000).WithBurst(10), `"x";q=10;w=36`},
 		{stint.PerHour(100), `"x";q=100;w=3600`},
+		{stint.PerHour(0), `"x";q=0;w=3600`},
+		{stint.Unlimited(), ""},
 		{stint.Limit{Units: 5, Per: 1500 * time.Millisecond}, `"x";q=5;w=2`},
 		{stint.Limit{Units: 10, Per: time.Minute, Strategy: stint.Concurrency{}}, `"x";q=10;qu="concurrent-requests"`},
 		{stint.Limit{Units: 1 << 52, Per: time.Hour, Strategy: stint.TokenBucket{}}, `"x";q=999999999999999;w=3600`},

@@ -46,7 +46,8 @@ func DecisionFrom(ctx context.Context) (stint.Decision, bool) {
 	return *strictest, true
 }
 
-// DecisionsFrom are the decisions of all limits on the request whose context this is, those of the innermost handler first.
+// DecisionsFrom are the decisions of all limits on the request whose context this is, but unlimited ones, those of the innermost
+// handler first.
 func DecisionsFrom(ctx context.Context) []stint.Decision {
 	var all []stint.Decision
 	for x, ok := ctx.Value(decisionKey{}).(*exchange); ok; x, ok = x.Context.Value(decisionKey{}).(*exchange) {
@@ -58,7 +59,7 @@ func DecisionsFrom(ctx context.Context) []stint.Decision {
 // decidedBy notes the decision of a call on one limit.
 func (x *exchange) decidedBy(d stint.Decision) {
 	x.decision = d
-	if d.By != nil {
+	if tells(&d) {
 		x.single[0] = d
 		x.report.Decisions = x.single[:]
 	}
@@ -67,7 +68,7 @@ func (x *exchange) decidedBy(d stint.Decision) {
 // decidedByAll notes the decisions of a call on several limits, and the strictest.
 func (x *exchange) decidedByAll(strictest stint.Decision, decisions []stint.Decision) {
 	x.decision = strictest
-	x.report.Decisions = decided(decisions)
+	x.report.Decisions = telling(decisions)
 }
 
 // charge settles what a request cost, once the response is known.
@@ -133,7 +134,8 @@ func (x *exchange) settle(h http.Header, r *http.Request, c *charge) {
 func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
 	a := &x.renderer.answers
 	h := w.Header()
-	h["Cache-Control"] = []string{"no-store"}
+	values := &[...]string{"no-store", "nosniff", ""}
+	h["Cache-Control"] = values[0:1:1]
 	if f.RetryAfter > 0 {
 		setRetryAfter(h, f.RetryAfter)
 	} else if f.Decision.RetryAfter == stint.Unknown && a.RetryUnknown > 0 {
@@ -147,8 +149,8 @@ func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
 		return
 	}
 	body := chooseBody(a.Bodies, r.Header["Accept"])
-	h["Content-Type"] = []string{body.MediaType()}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	values[2] = body.MediaType()
+	h["X-Content-Type-Options"], h["Content-Type"] = values[1:2:2], values[2:3:3]
 	delete(h, "Content-Length")
 	w.WriteHeader(f.Status)
 	_, _ = w.Write(body.Append(nil, f)) // a client that has left needs no answer

@@ -448,3 +448,13 @@ func TestHostileKeys(t *testing.T) {
 		t.Errorf("an empty key passed: %d", r.StatusCode)
 	}
 }
+
+// What the middleware allocates is part of what it costs: one exchange, one copy of the request, one header value.
+func TestAllocations(t *testing.T) {
+	l := newClock().limiter(t, stint.PerSecond(1e9).WithBurst(1e9).WithID("many"))
+	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }), httplimit.Options{Limiter: l})
+	r, w := request("/", "X-User: ann"), &sink{header: http.Header{}}
+	if n := testing.AllocsPerRun(100, func() { clear(w.header); h.ServeHTTP(w, r) }); n > 3 {
+		t.Errorf("%v allocations a request, want at most 3", n)
+	}
+}

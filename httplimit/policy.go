@@ -54,26 +54,16 @@ type served struct {
 	none    http.Handler
 }
 
-// door is a route with what answers its calls.
-type door struct {
-	route    *policy.Route
-	renderer *Renderer
-	options  Options // what [Handler] would have been given for the route
-	next     http.Handler
-	static   *static // next, if it is an answer that stands in the policy
-	slots    bool    // some limits count slots held
-	open     bool    // all limits admit while the store is lost
-}
-
 // Policy is a handler that serves requests by a policy. For each request the first route that fits holds:
 //
 //	401  the route requires an API key and there is none, or lacks a key that says who the client is
 //	400  the call lacks another key that the route counts by
-//	429  a limit has no room, or what the route says
-//	503  no decision could be had, the store being lost
+//	429  a limit has no room; or the status that the route's over-limit says
+//	503  no decision could be had, the store being lost, unless all limits of the route are open then
 //	404  no route fits, and there is no Next
 //
-// A call that is admitted gets the route's answer, its upstream, or Next.
+// A call that is admitted gets the route's answer, its upstream, or Next. In shadow it passes whatever the limits say, marked by
+// a header Stint-Shadow if they would have refused it; an API key that is required is required even then.
 func Policy(p *policy.Policy, o PolicyOptions) (*PolicyHandler, error) {
 	if o.Limiter == nil {
 		return nil, errors.New("httplimit: no Limiter; make one with stint.NewWith")
@@ -131,105 +121,6 @@ func AddressOf(c policy.Clients) AddressSource {
 	return source
 }
 
-func noRoute(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, "Nothing is served here: no route of the policy fits.", http.StatusNotFound)
-}
-
-func admitted(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
-
-// doorMaker makes the doors of one policy. Routes share what they can.
-type doorMaker struct {
-	h         *PolicyHandler
-	policy    *policy.Policy
-	renderers map[string]*Renderer // by format
-	upstreams map[string]http.Handler
-}
-
-func (m *doorMaker) door(r *policy.Route) (door, error) {
-	d := door{route: r, open: len(r.Limits) > 0}
-	for _, l := range r.Limits {
-		d.slots = d.slots || l.Value != nil && l.Value.Strategy.Name() == concurrency
-		d.open = d.open && l.OnStoreLoss == policy.LossOpen
-	}
-	d.options = Options{Key: r.Key, FailOpen: d.open, OnError: m.h.options.OnError, Shadow: r.Mode == policy.Shadow}
-	if d.slots || r.ChargeOn != nil {
-		d.options.Charge = charged(r.ChargeOn)
-	}
-	var err error
-	if d.renderer, err = m.renderer(r.OverLimit.Format); err != nil {
-		return d, err
-	}
-	switch {
-	case r.Respond != nil:
-		d.static = newStatic(r.Respond)
-		d.next = d.static
-	case r.Upstream != nil:
-		d.next, err = m.upstream(r.Upstream)
-	case m.h.options.Next != nil:
-		d.next = m.h.options.Next
-	default:
-		d.next = http.HandlerFunc(admitted)
-	}
-	return d, err
-}
-
-func (m *doorMaker) renderer(format string) (*Renderer, error) {
-	if e := m.renderers[format]; e != nil {
-		return e, nil
-	}
-	answers := m.h.options.Answers
-	for _, name := range m.policy.Headers {
-		dialect, err := ParseDialect(name)
-		if err != nil {
-			return nil, err
-		}
-		answers.Headers = append(answers.Headers, dialect)
-	}
-	if answers.OnLimit == nil {
-		answers.Bodies = bodies[format]
-	}
-	e, err := NewRenderer(answers)
-	m.renderers[format] = e
-	return e, err
-}
-
-// bodies are the formats of a refusal that a policy can choose.
-var bodies = map[string][]Body{
-	"text":    {Text{}},
-	"json":    {JSON{}},
-	"problem": {Problem{}},
-	"accept":  {Text{}, JSON{}, Problem{}},
-}
-
-func (m *doorMaker) upstream(u *url.URL) (http.Handler, error) {
-	if m.h.options.Upstream == nil {
-		return nil, errors.New("httplimit: the policy has an upstream and PolicyOptions.Upstream is not set")
-	}
-	if handler := m.upstreams[u.String()]; handler != nil {
-		return handler, nil
-	}
-	handler, err := m.h.options.Upstream(u)
-	m.upstreams[u.String()] = handler
-	return handler, err
-}
-
-// charged is what a response has cost in the end.
-func charged(on *policy.ChargeOn) func(int64, int, http.Header) int64 {
-	if on == nil {
-		return func(reserved int64, _ int, _ http.Header) int64 { return reserved }
-	}
-	said := func(reserved int64, _ int, _ http.Header) int64 { return reserved }
-	if on.Header != "" {
-		said = ChargeHeader(on.Header)
-	}
-	return func(reserved int64, status int, h http.Header) int64 {
-		if !on.Charges(status) {
-			return 0
-		}
-		return said(reserved, status, h)
-	}
-}
-
 // visit is one request on its way through a policy, in one piece of memory.
 type visit struct {
 	exchange
@@ -254,8 +145,7 @@ func (h *PolicyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case refusal == policy.NoAPIKey:
 		d.unauthorized(&v.exchange, w, r)
 	case refusal == policy.NoKey:
-		handler := handler{next: d.next, options: d.options, renderer: d.renderer}
-		handler.refuse(&v.exchange, w, r, d.options.missing())
+		d.refuse(&v.exchange, w, r, d.options.missing())
 	case len(claims) == 0:
 		d.next.ServeHTTP(w, r)
 	default:
@@ -268,8 +158,7 @@ func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *htt
 	v.report.Key = claims[0].Key
 	charge, err := h.decide(v, d, claims)
 	if err != nil {
-		handler := handler{next: d.next, options: d.options, renderer: d.renderer}
-		handler.undecided(&v.exchange, w, r, err)
+		d.undecided(&v.exchange, w, r, err)
 		return
 	}
 	if d.route.Mode == policy.Shadow {
@@ -336,31 +225,4 @@ func (d *door) unauthorized(x *exchange, w http.ResponseWriter, r *http.Request)
 	f := wrongRequest(http.StatusUnauthorized, stint.KeyMissing, "The request lacks an API key: send it in the header X-API-KEY")
 	x.decision = f.Decision
 	x.refuse(w, r, f)
-}
-
-// static is an answer that stands in the policy.
-type static struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-func newStatic(r *policy.Response) *static {
-	s := &static{status: r.Status, header: http.Header{}, body: []byte(r.Body)}
-	for _, h := range r.Headers {
-		s.header[h.Name] = append(s.header[h.Name], h.Value)
-	}
-	return s
-}
-
-// ServeHTTP answers. What outer handlers have set under the same names gives way.
-func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	for name, values := range s.header {
-		header[name] = slices.Clip(values)
-	}
-	w.WriteHeader(s.status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(s.body) // a client that has left is not told
-	}
 }

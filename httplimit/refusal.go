@@ -15,7 +15,6 @@ type Refusal struct {
 	Title      string           // what the type means
 	Detail     string           // what happened here, for people
 	RetryAfter int64            // in seconds; 0 if the request is not to be repeated, or nobody knows when
-	Policies   []string         // the names of the limits that were exceeded
 	Decisions  []stint.Decision // one for each limit; empty if none was decided
 	Decision   stint.Decision   // the strictest
 }
@@ -42,11 +41,6 @@ func newRefusal(strictest stint.Decision, decisions []stint.Decision, jitter int
 		Decision:  strictest,
 		Decisions: decisions,
 	}
-	for i := range decisions {
-		if d := &decisions[i]; !d.Allowed && d.By != nil {
-			f.Policies = append(f.Policies, PolicyName(d.By))
-		}
-	}
 	if seconds, ok := strictest.RetrySeconds(); ok {
 		f.RetryAfter = seconds + jitter
 		f.Detail = "Rate limit exceeded. Try again in " + strconv.FormatInt(f.RetryAfter, 10) + " seconds"
@@ -66,6 +60,17 @@ func newRefusal(strictest stint.Decision, decisions []stint.Decision, jitter int
 		f.Title = "Request not satisfied due to detection of abnormal request pattern"
 	}
 	return f
+}
+
+// Policies are the names of the limits that were exceeded, see [PolicyName].
+func (f *Refusal) Policies() []string {
+	var names []string
+	for i := range f.Decisions {
+		if d := &f.Decisions[i]; !d.Allowed && d.By != nil {
+			names = append(names, PolicyName(d.By))
+		}
+	}
+	return names
 }
 
 // lostStore is the refusal of a request on which no decision could be had.

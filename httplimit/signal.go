@@ -123,7 +123,7 @@ func readDictionary(h http.Header, _ time.Time) (signal, bool) {
 }
 
 // readTrios reads RateLimit-Remaining and X-RateLimit-Remaining with their resets. A reset is a wait in seconds, or a Unix time
-// in seconds or milliseconds: a wait of thirty years is none.
+// in seconds or milliseconds: a wait of three years is none.
 func readTrios(h http.Header, now time.Time) (signal, bool) {
 	for _, prefix := range []string{"Ratelimit-", "X-Ratelimit-"} {
 		left, ok := wholeNumber(h.Get(prefix + "Remaining"))
@@ -132,9 +132,9 @@ func readTrios(h http.Header, now time.Time) (signal, bool) {
 			continue
 		}
 		window := seconds(reset)
-		if reset >= 1e12 {
+		if reset >= 1e11 {
 			window = time.UnixMilli(reset).Sub(now)
-		} else if reset >= 1e9 {
+		} else if reset >= 1e8 {
 			window = time.Unix(reset, 0).Sub(now)
 		}
 		if window > 0 {

@@ -211,26 +211,43 @@ func (t *Transport) await(ctx context.Context, key string, latest time.Time) (*h
 	return h, t.awaitServer(ctx, key, h, latest, true)
 }
 
+// awaitServer returns when the server's word admits a request, which then counts as sent if take says so.
 func (t *Transport) awaitServer(ctx context.Context, key string, h *hold, latest time.Time, take bool) error {
+	var spread time.Duration
+	var goOn time.Time // when this request goes on, after a wait
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		now := time.Now()
-		wait, changed := h.wait(now, take)
-		if wait <= 0 {
+		wait, changed := h.wait(now, take && !now.Before(goOn))
+		switch {
+		case wait <= 0 && !now.Before(goOn):
 			return nil
-		}
-		if t.options.Refuse || now.Add(wait).After(latest) {
+		case wait <= 0:
+			// The hold has ended, perhaps before its time. Now for the part that sets this request apart from the others.
+			goOn = earlier(goOn, now.Add(spread))
+			wait = goOn.Sub(now)
+		case t.options.Refuse || now.Add(wait).After(latest):
 			return &LimitedError{Key: key, RetryAfter: wait, ByServer: true}
-		}
-		if spread := min(t.options.Spread, latest.Sub(now.Add(wait))); spread > 0 {
-			wait += rand.N(spread)
+		default:
+			spread = 0
+			if most := min(t.options.Spread, latest.Sub(now.Add(wait))); most > 0 {
+				spread = rand.N(most)
+			}
+			goOn = now.Add(wait + spread)
 		}
 		if err := pause(ctx, wait, changed); err != nil {
 			return err
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (t *Transport) awaitLimiter(ctx context.Context, key string, latest time.Time) error {

@@ -59,6 +59,9 @@ func rateOf(l *stint.Limit) *big.Rat {
 
 func whole(n int64) *big.Rat { return new(big.Rat).SetInt64(n) }
 
+// longest is the longest wait that is not never.
+const longest = stint.Forever - 1
+
 // floor and ceil are a rational as a whole number; what is beyond an int64 is the nearest one.
 func floor(r *big.Rat) int64 {
 	q := new(big.Int).Div(r.Num(), r.Denom())

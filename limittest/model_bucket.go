@@ -41,7 +41,7 @@ func (m *bucketModel) span(units *big.Rat) int64 {
 	if units.Sign() <= 0 {
 		return 0
 	}
-	return ceil(new(big.Rat).Quo(units, m.rate))
+	return min(ceil(new(big.Rat).Quo(units, m.rate)), longest)
 }
 
 func (m *bucketModel) answer(now, granted int64) stint.Answer {
@@ -118,7 +118,7 @@ func (m *pacingModel) Clone() Model { c := *m; return &c }
 
 func (m *pacingModel) answer(now, granted int64) stint.Answer {
 	backlog := after(m.gone, whole(now))
-	a := stint.Answer{Granted: granted, Reset: ceil(backlog)}
+	a := stint.Answer{Granted: granted, Reset: min(ceil(backlog), longest)}
 	if backlog.Sign() == 0 {
 		a.Remaining = 1
 	}
@@ -130,7 +130,7 @@ func (m *pacingModel) Apply(now int64, op stint.Op) stint.Answer {
 	switch op.Kind() {
 	case stint.Look:
 		a := m.answer(now, 0)
-		a.Wait = ceil(backlog)
+		a.Wait = min(ceil(backlog), longest)
 		if op.Min > m.capacity {
 			a.Wait = stint.Forever
 		}
@@ -142,7 +142,7 @@ func (m *pacingModel) Apply(now int64, op stint.Op) stint.Answer {
 			return m.charge(now, g, backlog)
 		}
 		a := m.answer(now, 0)
-		a.Wait = ceil(late)
+		a.Wait = min(ceil(late), longest)
 		if g < op.Min {
 			a.Wait = stint.Forever
 		}
@@ -185,6 +185,6 @@ func (m *pacingModel) charge(now, n int64, backlog *big.Rat) stint.Answer {
 	m.gone = new(big.Rat).Quo(whole(n), m.rate)
 	m.gone.Add(m.gone, later(new(big.Rat).Add(backlog, whole(now)), whole(now)))
 	a := m.answer(now, n)
-	a.Wait = ceil(backlog)
+	a.Wait = min(ceil(backlog), longest)
 	return a
 }

@@ -37,7 +37,7 @@ func (m *intervalModel) until(now, anchor int64, units *big.Int) int64 {
 	}
 	periods := ceil(new(big.Rat).SetFrac(units, big.NewInt(m.refill)))
 	t := new(big.Int).Mul(big.NewInt(periods), big.NewInt(m.period))
-	return clampInt(t.Add(t, big.NewInt(anchor-now)))
+	return min(clampInt(t.Add(t, big.NewInt(anchor-now))), longest)
 }
 
 func (m *intervalModel) room(used *big.Int) int64 {

@@ -76,7 +76,7 @@ func (m *windowModel) wait(now, end, used, n int64) int64 {
 	switch {
 	case n > m.capacity:
 		return stint.Forever
-	case used+n <= m.capacity:
+	case n <= m.capacity-used:
 		return 0
 	}
 	return end - now

@@ -2,6 +2,7 @@ package limittest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -30,7 +31,10 @@ type StoreOptions struct {
 	// Strategies to run the store with. Default: all built-in ones.
 	Strategies []stint.Strategy
 
-	// Callers is how many goroutines call at once in the tests of concurrency. Default: 8.
+	// Bounded makes a store that keeps about so many keys, for the test of floods. Default: that test is left out.
+	Bounded func(t testing.TB, clock *Clock, keys int64) stint.Store
+
+	// Callers is how many goroutines call at once in the tests of concurrency. Default: the flag -limittest.callers, 8.
 	Callers int
 }
 
@@ -51,6 +55,9 @@ type storeLaw struct {
 	needs need
 	check func(*testing.T, *shelf)
 }
+
+// callers is how many goroutines call at once.
+var callers = flag.Int("limittest.callers", 8, "limittest: goroutines that call at once in the tests of concurrency")
 
 type need uint8
 
@@ -82,6 +89,7 @@ var storeLaws = []storeLaw{
 	{"changes_gain_nothing", 0, storeChangesGainNothing},
 	{"new_key_at_once", 0, storeNewKeyAtOnce},
 	{"many_keys_at_once", 0, storeManyKeysAtOnce},
+	{"vectors", needsClock | needsExact, storeVectors},
 	{"linearizable", needsClock | needsExact, storeLinearizable},
 }
 
@@ -98,7 +106,7 @@ func newShelf(o StoreOptions, open Open) *shelf {
 		o.Strategies = Strategies()
 	}
 	if o.Callers <= 0 {
-		o.Callers = 8
+		o.Callers = max(2, *callers)
 	}
 	return &shelf{StoreOptions: o, open: open, tag: fmt.Sprintf("kit-%x", rand.Uint64())}
 }

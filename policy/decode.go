@@ -104,16 +104,15 @@ func (fs fields[T]) read(d *decoder, into *T, n *Node, at *place) bool {
 		d.wrongKind(n, at, "a map with "+oneOf(fs.names()))
 		return false
 	}
-	d.onceEach(n, at)
 next:
-	for _, f := range n.Fields {
+	for _, f := range d.once(n, at) {
 		for _, known := range fs {
 			if known.name != f.Name {
 				continue
 			}
 			under := at.field(f.Name)
 			if f.Value.Kind == Null {
-				d.mistake(f.Value, under, "nothing", "give a value or leave the field out")
+				d.mistake(f.Value, under, "nothing", "give a value, indented deeper than its name, or leave the field out")
 			} else {
 				known.read(d, into, f.Value, under)
 			}
@@ -124,20 +123,23 @@ next:
 	return true
 }
 
-// onceEach reports names that stand twice in a map.
-func (d *decoder) onceEach(n *Node, at *place) {
+// once are the fields of a map. A name that stands twice is reported, and counts where it stands first.
+func (d *decoder) once(n *Node, at *place) []Field {
 	if len(n.Fields) < 2 {
-		return
+		return n.Fields
 	}
 	lines := make(map[string]int, len(n.Fields))
+	all := n.Fields[:0:0]
 	for _, f := range n.Fields {
 		if line, twice := lines[f.Name]; twice {
-			d.report(Mistake{Line: f.Line, Column: f.Column, Field: at.String(), Found: fmt.Sprintf("%s for a second time", quote(f.Name)),
+			d.report(Mistake{Line: f.Line, Column: f.Column, Field: at.String(), Found: quote(f.Name) + " for a second time",
 				Allowed: fmt.Sprintf("it stands in line %d already", line)})
 			continue
 		}
 		lines[f.Name] = f.Line
+		all = append(all, f)
 	}
+	return all
 }
 
 // unknown reports a name that is not among those known.
@@ -239,8 +241,7 @@ func (d *decoder) named(n *Node, at *place, most int, allowed string, read func(
 			Allowed: fmt.Sprintf("at most %d are allowed", most)})
 		return
 	}
-	d.onceEach(n, at)
-	for _, f := range n.Fields {
+	for _, f := range d.once(n, at) {
 		read(f, at.field(f.Name))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -144,6 +145,10 @@ func (d *decoder) parseError(n *Node, at *place, err error) {
 		d.mistake(n, at, "found "+quote(n.Text), err.Error())
 		return
 	}
+	if reason, refused := strings.CutPrefix(parse.Expected, "another limit: "); refused {
+		d.mistake(n, at, quote(n.Text)+" cannot be counted", reason)
+		return
+	}
 	found := fmt.Sprintf("in %s found %s", quote(n.Text), quote(parse.Found))
 	switch parse.Found {
 	case n.Text:
@@ -223,7 +228,7 @@ func (d *decoder) compile(value stint.Limit, n *Node, at *place) *stint.Limit {
 	if errors.As(err, &refused) {
 		err = errors.New(refused.Reason)
 	}
-	d.mistake(n, at, "a limit that cannot be counted", err.Error())
+	d.mistake(n, at, "cannot be counted", err.Error())
 	return nil
 }
 

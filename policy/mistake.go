@@ -95,7 +95,7 @@ func nearest(word string, words []string) string {
 	if len(word) > 64 {
 		return ""
 	}
-	best, least := "", max(1, min(3, (len(word)+1)/3))+1
+	best, least := "", min(3, (len(word)+1)/3)+1
 	for _, w := range words {
 		if strings.EqualFold(w, word) {
 			return w

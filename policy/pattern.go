@@ -217,7 +217,7 @@ func globMatch(pattern, text string) bool {
 
 // covers says whether every path that other matches is matched by p, too. It may say no where that is hard to tell.
 func (p Pattern) covers(other Pattern) bool {
-	if p.text == "" {
+	if p.text == "" || p.text == other.text {
 		return true
 	}
 	if other.text == "" {

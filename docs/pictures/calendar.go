@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"time"
+	_ "time/tzdata" // the zones, wherever this runs
 )
 
 // span is one window of a calendar.
@@ -36,7 +37,7 @@ func calendar() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newCanvas(width, 262, "calendar window", "100/calendar-day in Europe/Berlin", "calendar windows: days of 23, 24 and 25 hours, months of 28 to 31 days")
+	c := newCanvas(262, "calendar window", "100/calendar-day in Europe/Berlin", "calendar windows: days of 23, 24 and 25 hours, months of 28 to 31 days")
 	const row, gap = 60.0, 60.0
 	for i, show := range []struct {
 		label, detail, text string

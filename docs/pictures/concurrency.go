@@ -27,7 +27,7 @@ func concurrency() ([]byte, error) {
 	defer s.store.Close()
 	const lane, top, gap = 66.0, 96.0, 32.0
 	bottom := top + gap*float64(s.limit.Units) + 4
-	c := newCanvas(width, 262, "concurrency", s.limit.String(), "concurrency: three slots, who holds them, and the calls that are refused while all are held")
+	c := newCanvas(262, "concurrency", s.limit.String(), "concurrency: three slots, who holds them, and the calls that are refused while all are held")
 	c.axis(wide, lane-14, bottom)
 	c.text(24, lane+4, "muted", "calls")
 	for i := range s.limit.Units {

@@ -20,7 +20,7 @@ func pacing() ([]byte, error) {
 		return nil, err
 	}
 	const lane, gone, bottom = 72.0, 162.0, 202.0
-	c := newCanvas(width, 262, "pacing", limit.String()+", each willing to wait 9 s", "pacing: calls that come in bursts are let go one by one, two seconds apart")
+	c := newCanvas(262, "pacing", limit.String()+", each willing to wait 9 s", "pacing: calls that come in bursts are let go one by one, two seconds apart")
 	c.axis(wide, lane-20, bottom)
 	c.text(24, lane+4, "muted", "come")
 	c.text(24, gone+4, "muted", "let go")

@@ -10,7 +10,7 @@ import (
 // canvas collects the elements of a picture.
 type canvas struct{ bytes.Buffer }
 
-// The colours follow the reader's theme; the card brings its own background, so that they always fit each other.
+// The colors follow the reader's theme; the card brings its own background, so that they always fit each other.
 const style = `<style>
 text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
 .title { font-size: 16px; font-weight: 600 }
@@ -52,14 +52,14 @@ text { fill: #e6edf3 }
 `
 
 // newCanvas begins a picture: a card with a title, and a limit's text at the right.
-func newCanvas(width, height int, title, limit, description string) *canvas {
+func newCanvas(height int, title, limit, description string) *canvas {
 	c := &canvas{}
 	fmt.Fprintf(c, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-label="%s">`+"\n",
 		width, height, html.EscapeString(description))
 	c.WriteString(style)
 	fmt.Fprintf(c, `<rect class="card" x="0.5" y="0.5" width="%d" height="%d" rx="6"/>`+"\n", width-1, height-1)
 	c.text(24, 32, "title", title)
-	c.text(float64(width-24), 32, "code right", limit)
+	c.text(width-24, 32, "code right", limit)
 	return c
 }
 
@@ -92,7 +92,7 @@ func (c *canvas) path(class string, parts ...any) {
 	fmt.Fprintf(c, `<path class="%s" d="%s"/>`+"\n", class, strings.Join(words, " "))
 }
 
-// call draws one call: a dot if it was admitted, else a cross, so that it does not take colours to tell.
+// call draws one call: a dot if it was admitted, else a cross, so that it does not take colors to tell.
 func (c *canvas) call(x, y float64, admitted bool) {
 	if admitted {
 		fmt.Fprintf(c, `<circle class="yes" cx="%s" cy="%s" r="3.6"/>`+"\n", number(x), number(y))

@@ -49,7 +49,7 @@ func timeline(strategy string) func() ([]byte, error) {
 		const lane, top, bottom = 66.0, 112.0, 202.0
 		y := func(n int64) float64 { return bottom - float64(n)*(bottom-top)/units }
 		from, most := tr.worst()
-		c := newCanvas(width, 262, strategy, tr.limit.String(),
+		c := newCanvas(262, strategy, tr.limit.String(),
 			fmt.Sprintf("%s: the calls of one caller over 40 seconds, and the units left; at most %d are admitted in 10 seconds", strategy, most))
 		c.axis(wide, lane-14, bottom)
 		c.text(24, lane+4, "muted", "calls")
@@ -89,7 +89,7 @@ func overview() ([]byte, error) {
 	const top, step = 92.0, 34.0
 	bottom := top + step*float64(len(strategies)) - 10
 	p := plot{190, 15.2}
-	c := newCanvas(width, int(bottom)+60, "The same calls under five strategies", fmt.Sprintf("%d/%v", units, window),
+	c := newCanvas(int(bottom)+60, "The same calls under five strategies", fmt.Sprintf("%d/%v", units, window),
 		"The same calls of one caller under five strategies")
 	c.text(width-24, 62, "muted right", "most in any 10 s")
 	c.axis(p, top-18, bottom)

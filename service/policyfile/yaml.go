@@ -38,15 +38,16 @@ func ParseNode(file string, data []byte) (*policy.Node, error) {
 
 // reader turns YAML's nodes into the policy's.
 type reader struct {
-	file  string
-	nodes int
-	err   error
+	file    string
+	inside  int // aliases that the node stands in
+	aliased int // nodes in them so far
+	err     error
 }
 
-// Bounds on a file. With maxNodes a few aliases of aliases cannot become a tree that never ends.
+// Bounds on a file. With maxAliased a few aliases of aliases cannot become a tree that never ends.
 const (
-	maxDepth = 32
-	maxNodes = 4 << 20
+	maxDepth   = 32
+	maxAliased = 1 << 18
 )
 
 func (r *reader) mistake(line, column int, found, allowed string) error {
@@ -62,16 +63,23 @@ func (r *reader) fail(n *yaml.Node, found, allowed string) {
 // syntax is what the YAML library says, in one line and with its place.
 func (r *reader) syntax(err error) error {
 	var load *yaml.LoadError
-	if errors.As(err, &load) && load.Mark.Line > 0 {
-		return r.mistake(load.Mark.Line, max(1, load.Mark.Column), "not YAML: "+strings.Join(strings.Fields(load.Message), " "),
-			"look at the indentation (blanks, no tabs), the colons and the quotes in this line and the one before")
+	if !errors.As(err, &load) {
+		return r.mistake(0, 0, "not YAML: "+oneLine(err.Error()), "a file holds one policy")
 	}
-	return r.mistake(0, 0, "not one YAML document: "+strings.Join(strings.Fields(err.Error()), " "), "a file holds one policy, with no --- in between")
+	if load.Mark.Line == 0 {
+		return r.mistake(0, 0, "not one policy: "+oneLine(load.Message), "a file holds one document, with no --- in between")
+	}
+	return r.mistake(load.Mark.Line, max(1, load.Mark.Column), "not YAML: "+oneLine(load.Message),
+		"look at the indentation (blanks, no tabs), the colons and the quotes in this line and the one before")
 }
 
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 func (r *reader) node(n *yaml.Node, depth int) *policy.Node {
-	if r.nodes++; r.nodes > maxNodes {
-		r.fail(n, "too many values", fmt.Sprintf("a file holds at most %d, aliases counted as often as they are used", maxNodes))
+	if r.inside > 0 {
+		if r.aliased++; r.aliased > maxAliased {
+			r.fail(n, "aliases of aliases", fmt.Sprintf("all aliases together stand for at most %d values", maxAliased))
+		}
 	}
 	if depth > maxDepth {
 		r.fail(n, "nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
@@ -86,8 +94,9 @@ func (r *reader) node(n *yaml.Node, depth int) *policy.Node {
 			return r.node(n.Content[0], depth)
 		}
 	case yaml.AliasNode:
-		aliased := r.node(n.Alias, depth+1)
-		*out = *aliased
+		r.inside++
+		*out = *r.node(n.Alias, depth+1)
+		r.inside--
 		out.Line, out.Column = n.Line, n.Column
 	case yaml.ScalarNode:
 		if n.ShortTag() != "!!null" {

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -142,7 +143,7 @@ func (r run) heading(format string, args ...any) string {
 
 // commit is what was measured.
 func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--tags").Output()
+	out, err := exec.CommandContext(context.Background(), "git", "describe", "--always", "--dirty", "--tags").Output()
 	if err != nil {
 		return "no commit"
 	}

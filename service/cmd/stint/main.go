@@ -7,7 +7,13 @@
 //	stint version            say what this is
 //
 // It exits with 0 when it has done what was asked, with 1 when the answer is no (a limit did not hold, a policy file has
-// mistakes), and with 2 when it could not do it.
+// mistakes), and with 2 when it could not do it. SIGINT or SIGTERM asks it to end, a second one ends it at once.
+//
+// A service that is protected, put to the test by 64 clients at once, gets exactly what its limit allows:
+//
+//	python3 -m http.server 5000 &
+//	stint proxy --upstream http://127.0.0.1:5000 --limit 100/hour &
+//	stint load http://127.0.0.1:8080/ --rate 1000/s --requests 1000 --connections 64 --expect 100/hour
 package main
 
 import (
@@ -40,15 +46,21 @@ type terminal struct {
 const (
 	exitNo     = 1
 	exitFailed = 2
+	exitSignal = 128 // and the signal's number, as shells have it
 )
 
 // errNo ends the program with exitNo. What there is to say has been printed.
 var errNo = errors.New("no")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks the command to end; from then on a signal does what it does to any program.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop() // the first signal asks the command to end, the second ends the program
+		os.Exit(exitSignal + int((<-signals).(syscall.Signal)))
+	}()
 	os.Exit(run(ctx, os.Args[1:], &terminal{os.Stdin, os.Stdout, os.Stderr}))
 }
 

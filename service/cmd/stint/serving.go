@@ -38,7 +38,16 @@ func (s *serving) memory() (*stint.Memory, error) {
 	if s.MaxKeys < 1 {
 		return nil, fmt.Errorf("--max-keys %d: must be 1 or more", s.MaxKeys)
 	}
-	return stint.NewMemory(stint.MemoryOptions{MaxKeys: s.MaxKeys, SnapshotFile: s.Snapshot})
+	store, err := stint.NewMemory(stint.MemoryOptions{MaxKeys: s.MaxKeys, SnapshotFile: s.Snapshot})
+	if err != nil || s.Snapshot == "" {
+		return store, err
+	}
+	// A file that cannot be written is better found now than at the stop.
+	if err := store.Save(); err != nil {
+		_ = store.Close() // which would fail for the same reason
+		return nil, fmt.Errorf("--snapshot: %w", err)
+	}
+	return store, nil
 }
 
 // serve answers requests until ctx ends. hello says what is served, given the address.

@@ -1,0 +1,237 @@
+package stint
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+)
+
+// One implements [Store].
+func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Mark, error) {
+	t := (*table)(atomic.LoadPointer(&l.home))
+	if t == nil || t.store != m || m.unusual.Load() != 0 || op.Max < 0 {
+		return m.oneUnusual(l, key, op)
+	}
+	h := m.seed.hash(key)
+	d := t.dir.Load()
+	s := d.segment(h)
+	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
+	prefetch(unsafe.Pointer(s.at(d.home(h))))
+	now, err := m.nowFor(l)
+	if err != nil {
+		return Answer{}, 0, err
+	}
+	return m.at(t, d, s, h, l, key, op, now)
+}
+
+// oneAt is One at an instant that the caller has read from the store before.
+func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
+	t := (*table)(atomic.LoadPointer(&l.home))
+	if t == nil || t.store != m || m.unusual.Load() != 0 || l.wall || uint64(now) >= uint64(m.due.Load()) {
+		return m.oneUnusual(l, key, op)
+	}
+	h := m.seed.hash(key)
+	d := t.dir.Load()
+	return m.at(t, d, d.segment(h), h, l, key, op, now)
+}
+
+// at does one operation at the instant now: the short way for a key that is there, with one word that nobody holds.
+func (m *Memory) at(t *table, d *directory, s *segment, h uint64, l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
+	if !t.records {
+		for i, end := d.home(h), uintptr(d.lines)*lineSize; ; {
+			p := s.at(i)
+			x := p.hash.Load()
+			if x|1 == h {
+				for {
+					word := p.word.Load()
+					if word&held != 0 {
+						return m.settle(t, h, l, key, op, now)
+					}
+					n, a := l.Strategy.Apply(State{A: int64(word >> 1)}, l, now, op)
+					if next := uint64(n.A) << 1; next == word || p.word.CompareAndSwap(word, next) {
+						return a, NewMark(now) | markApproximate*Mark(^x&1), nil
+					}
+				}
+			}
+			if x == 0 {
+				break
+			}
+			if i += 16; i == end {
+				i = 0
+			}
+		}
+	}
+	return m.settle(t, h, l, key, op, now)
+}
+
+// oneUnusual is One when the limit is new to the store, something is blocked, or the operation is not a take or a look.
+func (m *Memory) oneUnusual(l *Limit, key string, op Op) (Answer, Mark, error) {
+	t, err := m.table(l)
+	if err != nil {
+		return Answer{}, 0, err
+	}
+	h := m.seed.hash(key)
+	now, err := m.nowFor(l)
+	if err != nil {
+		return Answer{}, 0, err
+	}
+	if op.Max >= 0 {
+		if until := m.notes.blockedUntil(l.ID, key); until > now {
+			return m.blocked(t, h, l, key, now, until)
+		}
+	} else if op.Kind() == Clear {
+		if err := m.notes.reset(m, l, key, now); err != nil {
+			return Answer{}, 0, err
+		}
+	}
+	return m.at(t, t.dir.Load(), t.dir.Load().segment(h), h, l, key, op, now)
+}
+
+// blocked is the answer for a key that is blocked: what it has left, and when the block ends.
+func (m *Memory) blocked(t *table, h uint64, l *Limit, key string, now, until int64) (Answer, Mark, error) {
+	a, mark, err := m.settle(t, h, l, key, LookOp(1), now)
+	a.Granted, a.Remaining, a.Wait = 0, 0, until-now
+	a.Reset = max(a.Reset, a.Wait)
+	return a, mark.Blocked(), err
+}
+
+// settle does one operation the long way: on a key that is not there yet, that is held or being moved, or with more than one
+// word of state.
+func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
+	for tries := 0; ; tries++ {
+		if t.retired.Load() {
+			var err error
+			if t, err = m.table(l); err != nil {
+				return Answer{}, 0, err
+			}
+		}
+		d := t.dir.Load()
+		s := d.segment(h)
+		p, i := t.find(s, d, h, key)
+		if p == nil {
+			a, mark, err := t.begin(h, l, key, op, now)
+			if err == errAgain {
+				continue
+			}
+			return a, mark, err
+		}
+		word := p.word.Load()
+		switch {
+		case word == frozen:
+			s.mu.Lock() // until the copy is made
+			s.mu.Unlock()
+		case word == moved:
+			a, mark, err := t.begin(h, l, key, op, now)
+			if err == errAgain {
+				continue
+			}
+			return a, mark, err
+		case word&held != 0:
+			runtime.Gosched()
+		case !t.records:
+			n, a := l.Strategy.Apply(State{A: int64(word >> 1)}, l, now, op)
+			if next := uint64(n.A) << 1; next == word || p.word.CompareAndSwap(word, next) {
+				return a, p.mark(now), nil
+			}
+		case l.builtin:
+			if !p.word.CompareAndSwap(word, word|held) {
+				continue
+			}
+			before := t.state(s, p, i, word)
+			st := t.room(before, op)
+			t.store.bytes.Add(st.logBytes() - before.logBytes())
+			n, a := l.Strategy.Apply(st, l, now, op)
+			t.release(s, p, i, n)
+			return a, p.mark(now), nil
+		default:
+			if a, done := t.applyForeign(s, p, i, word, op, now); done {
+				return a, p.mark(now), nil
+			}
+			if tries > maxTries {
+				return Answer{}, 0, ErrContention
+			}
+			runtime.Gosched()
+		}
+	}
+}
+
+// maxTries bounds how often the strategy of somebody else is asked again because the key has changed meanwhile.
+const maxTries = 10_000
+
+func (p *slot) mark(now int64) Mark {
+	return NewMark(now) | markApproximate*Mark(^p.hash.Load()&1)
+}
+
+// room gives a take the free cell that it may need.
+func (t *table) room(st State, op Op) State {
+	if !t.cells || op.Max <= 0 {
+		return st
+	}
+	if st.Log == nil {
+		st.Log = t.limit.newCells()
+		return st
+	}
+	have := len(st.Log.Pairs)
+	if have >= t.limit.words || liveCells(st) < have {
+		return st
+	}
+	n := min(2*have, t.limit.words)
+	if !t.store.hasBytes(int64(n) * 16) {
+		return st // the strategy merges runs instead, on the refusing side
+	}
+	return growCells(st, n)
+}
+
+// newCells is the memory that a new key of the limit begins with: a few cells, which room lets grow, or for a strategy that is
+// not ours, whose layout nobody knows, all that it asks for.
+func (l *Limit) newCells() *Cells {
+	switch {
+	case l.words <= 3:
+		return nil
+	case l.builtin:
+		return &Cells{Pairs: make([]Pair, 4)}
+	}
+	return &Cells{Pairs: make([]Pair, l.words)}
+}
+
+// cloned is the state with a copy of its cells.
+func (s State) cloned() State {
+	if s.Log != nil {
+		s.Log = &Cells{Pairs: slices.Clone(s.Log.Pairs)}
+	}
+	return s
+}
+
+// logBytes is the memory of the state's cells.
+func (s State) logBytes() int64 {
+	if s.Log == nil {
+		return 0
+	}
+	return int64(len(s.Log.Pairs)) * 16
+}
+
+// applyForeign applies a strategy that is not ours to a copy of the state, without holding anything meanwhile, and writes the
+// result if the state is still the same.
+func (t *table) applyForeign(s *segment, p *slot, i uintptr, word uint64, op Op, now int64) (Answer, bool) {
+	if !p.word.CompareAndSwap(word, word|held) {
+		return Answer{}, false
+	}
+	before := t.state(s, p, i, word)
+	st := t.room(before.cloned(), op)
+	p.word.Store(word)
+	n, a := t.limit.Strategy.Apply(st, t.limit, now, op)
+	if n == st {
+		return a, true // what it was lent is dropped
+	}
+	if !p.word.CompareAndSwap(word, word|held) {
+		return Answer{}, false
+	}
+	if t.state(s, p, i, word) != before {
+		p.word.Store(word)
+		return Answer{}, false
+	}
+	t.release(s, p, i, n)
+	return a, true
+}

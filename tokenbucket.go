@@ -178,6 +178,7 @@ func (l *Limit) compileRate() error {
 		return l.errorf("capacity %d at %d per %v: more than 2^63 microseconds to fill; take a smaller burst", l.capacity, l.Units, l.Per)
 	}
 	l.wide = l.p > maxP || hi != 0 || full > maxFull || fill > uint64(maxFill)
+	l.ordered = l.ordered && !l.wide // one word says it all, or three do
 	if !l.wide {
 		l.full = int64(full)
 		l.byP, l.byQ = newDivisor(l.p), newDivisor(l.q)

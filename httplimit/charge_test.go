@@ -2,6 +2,7 @@ package httplimit_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -186,4 +187,63 @@ func TestPanicIsCharged(t *testing.T) {
 	if len(status) != 2 || status[0] != 500 || status[1] != 201 {
 		t.Errorf("statuses %v", status)
 	}
+}
+
+// deaf is a store that, like a remote one, does nothing for a context that has ended.
+type deaf struct{ stint.Store }
+
+func (s deaf) Refund(ctx context.Context, l *stint.Limit, key string, op stint.Op, nonce uint64) (stint.Answer, stint.Mark, error) {
+	if err := ctx.Err(); err != nil {
+		return stint.Answer{}, 0, err
+	}
+	return s.Store.Refund(ctx, l, key, op, nonce)
+}
+
+// A client that leaves gets back what its request did not cost, too; the status charged by is the final one.
+func TestChargeAfterTheClientHasLeft(t *testing.T) {
+	l, err := stint.NewWith(stint.Options{Store: deaf{mustMemory(t, newClock())}}, stint.PerHour(2).WithBurst(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusNotModified)
+		cancel()
+	}), httplimit.Options{
+		Limiter: l,
+		OnError: func(_ *http.Request, err error) { t.Error(err) },
+		Charge: httplimit.ChargeStatus(func(status int) bool {
+			if status != http.StatusNotModified {
+				t.Errorf("status %d", status)
+			}
+			return false
+		}),
+	})
+	ask(h, request("/", "X-User: ann").WithContext(ctx))
+	if d, err := l.Peek(context.Background(), "ann", 1); err != nil || d.Remaining != 2 {
+		t.Errorf("%d left, want 2 (%v)", d.Remaining, err)
+	}
+}
+
+// What could not be given back is told, and stays charged.
+func TestFailedSettlementIsTold(t *testing.T) {
+	l, err := stint.NewWith(stint.Options{Store: failing{mustMemory(t, newClock())}}, stint.PerHour(2).WithBurst(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told error
+	h := handler(t, answer(200), httplimit.Options{
+		Limiter: l, OnError: func(_ *http.Request, err error) { told = err },
+		Charge: httplimit.ChargeStatus(func(int) bool { return false }),
+	})
+	if r := ask(h, request("/", "X-User: ann")); r.StatusCode != 200 || !errors.Is(told, stint.ErrContention) {
+		t.Errorf("status %d, told %v", r.StatusCode, told)
+	}
+}
+
+type failing struct{ stint.Store }
+
+func (failing) Refund(context.Context, *stint.Limit, string, stint.Op, uint64) (stint.Answer, stint.Mark, error) {
+	return stint.Answer{}, 0, stint.ErrContention
 }

@@ -14,9 +14,15 @@ import (
 // cooldown is a strategy of one's own: after each call a key rests for Per, whatever the call cost.
 type cooldown struct{}
 
-func (cooldown) Name() string               { return "cooldown" }
-func (cooldown) Words(*stint.Limit) int     { return 1 }
-func (cooldown) Compile(*stint.Limit) error { return nil }
+func (cooldown) Name() string           { return "cooldown" }
+func (cooldown) Words(*stint.Limit) int { return 1 }
+
+func (cooldown) Compile(l *stint.Limit) error {
+	if l.Ticks() == 0 {
+		return &stint.LimitError{ID: l.ID, Reason: "a cooldown needs a period of whole microseconds"}
+	}
+	return nil
+}
 
 func (cooldown) Apply(s stint.State, l *stint.Limit, now int64, op stint.Op) (stint.State, stint.Answer) {
 	rests := max(0, s.A>>11-now)
@@ -33,7 +39,7 @@ func (cooldown) Apply(s stint.State, l *stint.Limit, now int64, op stint.Op) (st
 		if kind == stint.Charge {
 			n = op.Max
 		}
-		rests = max(rests, int64(l.Per/stint.Tick))
+		rests = max(rests, l.Ticks())
 		a := left(rests)
 		a.Granted = n
 		return stint.State{A: (now + rests) << 11}, a

@@ -256,7 +256,7 @@ func storeForgetting(t *testing.T, s *shelf) {
 			for i := range 400 {
 				key := fmt.Sprint("k", (i*7+round*131)%1000)
 				if models[key] == nil {
-					models[key] = NewModel(limit)
+					models[key] = reference(limit)
 				}
 				op := stint.TakeOp(1 + int64(i+round)%4)
 				got, want := one(t, store, limit, key, op), models[key].Apply(clock.Now(), op)

@@ -19,6 +19,24 @@ type subject struct {
 	reset   int64 // the last reset, which voids the receipts of its own tick, too
 }
 
+// reference is what a store is held to: the exact model, or the strategy itself where there is none.
+func reference(l *stint.Limit) Model {
+	if m := NewModel(l); m != nil {
+		return m
+	}
+	return &strategyModel{newRig(l, false)}
+}
+
+// strategyModel is a strategy as its own model.
+type strategyModel struct{ rig *rig }
+
+func (m *strategyModel) Clone() Model { return &strategyModel{m.rig.clone()} }
+
+func (m *strategyModel) Apply(now int64, op stint.Op) stint.Answer {
+	m.rig.now = now
+	return m.rig.apply(op)
+}
+
 // crowd drives several keys of several limits through one random trace.
 type crowd struct {
 	store    stint.Store
@@ -38,7 +56,7 @@ func newCrowd(t *rapid.T, s *shelf, store stint.Store, clock *Clock, k kinds) *c
 		limit := s.compiled(t, *limits[rapid.IntRange(0, len(limits)-1).Draw(t, "limit")])
 		for i := range rapid.IntRange(1, 3).Draw(t, "keys") {
 			c.subjects = append(c.subjects, &subject{
-				script: script{limit: limit, books: booksAhead(limit.Strategy)}, key: fmt.Sprint("key", i), model: NewModel(limit),
+				script: script{limit: limit, books: booksAhead(limit.Strategy)}, key: fmt.Sprint("key", i), model: reference(limit),
 			})
 		}
 	}
@@ -62,7 +80,7 @@ func (c *crowd) walk(t *rapid.T) {
 // settle notes which keys the store may forget.
 func (c *crowd) settle() {
 	for _, s := range c.subjects {
-		if s.model != nil && s.model.Apply(c.clock.Now(), stint.LookOp(1)).Reset == 0 {
+		if s.model.Apply(c.clock.Now(), stint.LookOp(1)).Reset == 0 {
 			s.settled = true
 		}
 	}
@@ -143,7 +161,7 @@ func (s *subject) follow(now int64, op stint.Op, a stint.Answer) string {
 		why = "" // what is left is for the next look to say
 	}
 	if why != "" && s.settled {
-		if next = NewModel(s.limit); differs(s.limit, op, a, next.Apply(now, op)) == "" {
+		if next = reference(s.limit); differs(s.limit, op, a, next.Apply(now, op)) == "" {
 			why = ""
 		}
 	}

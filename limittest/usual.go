@@ -58,6 +58,5 @@ func booksAhead(s stint.Strategy) bool {
 
 // countsUnits says whether a new key admits its capacity in single units at one instant. Pacing does not.
 func countsUnits(l *stint.Limit) bool {
-	_, paces := l.Strategy.(stint.Pacing)
-	return !paces
+	return newRig(l, false).apply(stint.TakeOp(1)).Remaining == l.Capacity()-1
 }

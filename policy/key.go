@@ -253,10 +253,19 @@ func parsePart(text string) (Key, error) {
 		}
 		return Header(name), nil
 	case "cookie":
+		if !isToken(name) {
+			return Key{}, &KeyError{Text: text, Allowed: "no cookie can have that name"}
+		}
 		return Cookie(name), nil
 	case "query":
+		if strings.Contains(name, ":") {
+			return Key{}, &KeyError{Text: text, Allowed: "a name with a colon could be confused with a value; rename the parameter"}
+		}
 		return Query(name), nil
 	case "path":
+		if !isName(name) {
+			return Key{}, &KeyError{Text: text, Allowed: "a name in a path has letters, digits, - and _"}
+		}
 		return PathValue(name), nil
 	case "fixed":
 		return Fixed(name), nil

@@ -55,6 +55,9 @@ func TestBadKeys(t *testing.T) {
 		"Header:X-A":                        `(did you mean "header:X-A"?)`,
 		"header:":                           "the name has 1 to 256 bytes",
 		"header:a b":                        "no header can have that name",
+		"cookie:a:b":                        "no cookie can have that name",
+		"query:a:b":                         "with a colon",
+		"path:a/b":                          "a name in a path has letters",
 		"address+":                          `unknown key ""`,
 		"address:x":                         "allowed is address",
 		strings.Repeat("plan+", 8):          "at most 8",
@@ -69,7 +72,7 @@ func TestBadKeys(t *testing.T) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	for _, text := range []string{"address", "user+route", "header:X-Tenant + path:id", "fixed:+", "cookie:a:b", "plan+\x00"} {
+	for _, text := range []string{"address", "user+route", "header:X-Tenant + path:id", "fixed:+", "query:a", "plan+\x00"} {
 		f.Add(text)
 	}
 	c := get("/", "header X-Tenant=acme")

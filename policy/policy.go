@@ -79,7 +79,8 @@ var policyFields = fields[draft]{
 	{"routes", func(_ *decoder, p *draft, n *Node, _ *place) { p.routes = n }},
 }
 
-// FromNode makes a policy of a file that was read into a tree. The error is a [*Mistakes] with all that is wrong.
+// FromNode makes a policy of a file that was read into a tree, in which no node is nil. The error is a [*Mistakes] with all that
+// is wrong.
 func FromNode(file string, n *Node) (*Policy, error) {
 	d := decoder{file: file}
 	p := draft{Policy: &Policy{

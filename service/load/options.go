@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -123,7 +124,7 @@ func (o *Options) validate() error {
 			o.Method = http.MethodPost
 		}
 	}
-	if _, err := http.NewRequest(o.Method, o.URL, nil); err != nil {
+	if _, err := http.NewRequestWithContext(context.Background(), o.Method, o.URL, nil); err != nil {
 		return err
 	}
 	if o.Connections == 0 {

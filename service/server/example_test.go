@@ -19,6 +19,7 @@ func ExampleServer_Serve() {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	ended := make(chan error)
 	go func() { ended <- s.Serve(ctx) }()
 

@@ -152,7 +152,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err == nil {
 		err = s.waitForUpgraded(drain)
 	}
-	<-ended
+	_ = <-ended // that it was told to stop
 	if err == nil {
 		s.options.Log.Info("stopped")
 		return nil

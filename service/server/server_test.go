@@ -188,8 +188,8 @@ func TestHeadersAreBounded(t *testing.T) {
 	if res := answerTo(t, conn); res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("10 MB of headers: %s", res.Status)
 	}
-	conn = dial(t, s, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: "+strings.Repeat("x", 60<<10)+"\r\n\r\n")
-	if res := answerTo(t, conn); res.StatusCode != http.StatusOK {
+	long := dial(t, s, "GET / HTTP/1.1\r\nHost: a\r\nX-Long: "+strings.Repeat("x", 60<<10)+"\r\n\r\n")
+	if res := answerTo(t, long); res.StatusCode != http.StatusOK {
 		t.Errorf("60 KiB of headers: %s", res.Status)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -65,12 +66,12 @@ type explainCommand struct {
 }
 
 // Run prints what the policy does with the call.
-func (c *explainCommand) Run(t *terminal) error {
+func (c *explainCommand) Run(ctx context.Context, t *terminal) error {
 	p, err := loadPolicy(c.File)
 	if err != nil {
 		return err
 	}
-	call, err := c.call(p)
+	call, err := c.call(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -80,8 +81,8 @@ func (c *explainCommand) Run(t *terminal) error {
 }
 
 // call is the call that is explained.
-func (c *explainCommand) call(p *policy.Policy) (*httplimit.Call, error) {
-	r, err := http.NewRequest(strings.ToUpper(c.Method), c.URL, nil)
+func (c *explainCommand) call(ctx context.Context, p *policy.Policy) (*httplimit.Call, error) {
+	r, err := http.NewRequestWithContext(ctx, strings.ToUpper(c.Method), c.URL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s is no call: %w", c.Method, c.URL, err)
 	}

@@ -32,42 +32,33 @@ type proxyCommand struct {
 // Run answers requests by the upstream, as far as the limits admit them.
 func (c *proxyCommand) Run(ctx context.Context, t *terminal) error {
 	log := c.logger(t)
-	handler, limiter, closeAll, err := c.handler(log)
+	limits, err := parseLimits("--limit", c.Limit, c.Strategy)
 	if err != nil {
 		return err
 	}
-	err = c.serve(ctx, t, handler, log, func(url string) string { return c.hello(url, limiter.Limits()) })
-	return errors.Join(err, closeAll())
-}
-
-// handler is the limited proxy. closeAll closes what it holds.
-func (c *proxyCommand) handler(log *slog.Logger) (handler http.Handler, limiter *stint.Limiter, closeAll func() error, err error) {
-	limits, err := parseLimits("--limit", c.Limit, c.Strategy)
-	if err != nil {
-		return nil, nil, nil, err
-	}
 	options, trusted, err := c.options(log)
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
 	upstream, err := proxy.New(proxy.Options{
 		Upstream: c.Upstream, PreserveHost: c.PreserveHost, Trusted: trusted, AnswerTimeout: c.UpstreamTimeout, Log: log,
 	})
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("--upstream: %w", err)
+		return fmt.Errorf("--upstream: %w", err)
 	}
+	defer upstream.Close()
 	store, err := c.memory()
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	closeAll = func() error { upstream.Close(); return store.Close() }
-	if options.Limiter, err = stint.NewWith(stint.Options{Store: store}, limits...); err == nil {
-		handler, err = httplimit.Handler(upstream, options)
+	if options.Limiter, err = stint.NewWith(stint.Options{Store: store}, limits...); err != nil {
+		return errors.Join(err, store.Close())
 	}
+	handler, err := httplimit.Handler(upstream, options)
 	if err != nil {
-		return nil, nil, nil, errors.Join(err, closeAll())
+		return errors.Join(err, store.Close())
 	}
-	return handler, options.Limiter, closeAll, nil
+	return c.serve(ctx, t, store, handler, log, func(url string) string { return c.hello(url, options.Limiter.Limits()) })
 }
 
 // options are those of the flags for the middleware, and the trusted networks.

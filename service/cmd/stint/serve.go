@@ -48,11 +48,11 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	if c.Config != "" {
 		watching.Go(func() { watch(watched, c.Config, func() { s.reload(c.Config) }) })
 	}
-	err = c.serve(ctx, t, s.handler, log, func(url string) string { return c.hello(url, p) })
+	err = c.serve(ctx, t, store, s.handler, log, func(url string) string { return c.hello(url, p) })
 	unwatch()
 	watching.Wait()
 	s.close()
-	return errors.Join(err, store.Close())
+	return err
 }
 
 // policy is the file's, or the built-in one.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -50,8 +52,41 @@ func (s *serving) memory() (*stint.Memory, error) {
 	return store, nil
 }
 
-// serve answers requests until ctx ends. hello says what is served, given the address.
-func (s *serving) serve(ctx context.Context, t *terminal, handler http.Handler, log *slog.Logger, hello func(url string) string) error {
+// snapshotCheck is how often a snapshot that could not be written is told of.
+const snapshotCheck = 10 * time.Second
+
+// watchSnapshots logs that snapshots fail, until ctx ends.
+func watchSnapshots(ctx context.Context, store *stint.Memory, log *slog.Logger) {
+	tick := time.NewTicker(snapshotCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := store.SnapshotErr(); err != nil {
+				log.Error("the counts cannot be saved: a restart would forget them", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// serve answers requests until ctx ends, and closes the store. hello says what is served, given the address.
+func (s *serving) serve(ctx context.Context, t *terminal, store *stint.Memory, handler http.Handler, log *slog.Logger,
+	hello func(url string) string) error {
+	var watching sync.WaitGroup
+	watched, unwatch := context.WithCancel(ctx)
+	if s.Snapshot != "" {
+		watching.Go(func() { watchSnapshots(watched, store, log) })
+	}
+	err := s.answer(ctx, t, handler, log, hello)
+	unwatch()
+	watching.Wait()
+	return errors.Join(err, store.Close())
+}
+
+// answer answers requests until ctx ends.
+func (s *serving) answer(ctx context.Context, t *terminal, handler http.Handler, log *slog.Logger, hello func(url string) string) error {
 	if s.MaxBody < 0 || s.MaxHeader < 0 || s.Drain < 0 {
 		return fmt.Errorf("--max-body, --max-header and --drain cannot be negative")
 	}

@@ -44,7 +44,7 @@ run: build ## build, start a limited service and say what to try (LISTEN=host:po
 	@exec bin/stint serve --listen $(LISTEN)
 
 .PHONY: test
-test: servers format vet lint ## check format, vet and lint; run all tests of all modules with the race detector
+test: servers format tidy vet lint ## check format, modules, vet and lint; run all tests of all modules with the race detector
 	@.ci/test $(MODULES)
 
 .PHONY: servers

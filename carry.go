@@ -93,7 +93,7 @@ func (l *Limit) hasRuns() bool {
 	return false
 }
 
-// recastRuns makes runs of want units in all out of those of from.
+// recastRuns makes runs of want units in all out of those of from; what does not divide counts for longer rather than shorter.
 func recastRuns(from *Limit, s State, to *Limit, now, want int64, next State) State {
 	var old, r runs
 	from.readRuns(&old, s, now)
@@ -102,7 +102,7 @@ func recastRuns(from *Limit, s State, to *Limit, now, want int64, next State) St
 	}
 	to.readRuns(&r, next, now)
 	for i, before := 0, int64(0); i < old.count; i++ {
-		until := mulDivUp(old.until(i+1), want, old.sum)
+		until := mulDiv(old.until(i+1), want, old.sum)
 		if until > before {
 			next = to.addRun(&r, next, recast(old.at(i), from, to, now), until-before)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// compiled is the limit compiled, or the end of the test.
+// mustCompile is the limit compiled, or the end of the test.
 func mustCompile(t testing.TB, l Limit) *Limit {
 	t.Helper()
 	c, err := l.Compile()

@@ -30,7 +30,8 @@ var arrows = map[string][]string{
 
 // testArrows are what tests may import in addition.
 var testArrows = map[string][]string{
-	"service": {"limittest"},
+	"limittest": {"policy", "httplimit"}, // vectors of addresses and of keys
+	"service":   {"limittest"},
 }
 
 func TestImportsGoDownward(t *testing.T) {

@@ -108,8 +108,8 @@ func (m *Memory) Many(ctx context.Context, claims []Claim, into []Outcome) error
 		}
 		h := m.seed.hash(c.Key)
 		hashes[i] = h
-		d := t.dir.Load()
-		prefetch(unsafe.Pointer(d.segment(h).at(d.home(h))))
+		s := t.dir.Load().segment(h)
+		prefetch(unsafe.Pointer(s.at(s.home(h))))
 	}
 	if len(claims) == 0 {
 		return nil

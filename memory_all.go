@@ -187,7 +187,7 @@ func (g *grip) find(claims []Claim) bool {
 	}
 	d := g.t.dir.Load()
 	g.s = d.segment(g.hash)
-	g.p, g.i = g.t.find(g.s, d, g.hash, c.Key)
+	g.p, g.i = g.t.find(g.s, g.hash, c.Key)
 	return g.p != nil && g.p.word.Load() != moved
 }
 

@@ -76,7 +76,7 @@ func (m *Memory) newTable(f *family, l *Limit) *table {
 	if t.records {
 		t.stride = 32
 	}
-	t.dir.Store(newDirectory(t.segmentFor(leastLines, 0), leastLines))
+	t.dir.Store(newDirectory(t.segmentFor(leastLines, 0)))
 	return t
 }
 
@@ -99,10 +99,10 @@ func (m *Memory) retire(f *family, now int64) {
 			continue
 		}
 		s.mu.Lock()
-		if !s.dead && t.live(s, d, now) == 0 && t.sketch.Load() == nil {
-			t.freeze(s, d, now, nil)
+		if !s.dead && t.live(s, now) == 0 && t.sketch.Load() == nil {
+			t.freeze(s, now, nil)
 			t.retired.Store(true)
-			t.forgot(s, d, 0)
+			t.forgot(s, 0)
 			drop := func(tables []*table) []*table {
 				return slices.DeleteFunc(slices.Clone(tables), func(other *table) bool { return other == t })
 			}
@@ -158,8 +158,8 @@ func (t *table) elsewhere(h uint64, key string, now int64) (*table, State, uint6
 		for {
 			d := other.dir.Load()
 			s := d.segment(h)
-			p, i := other.find(s, d, h, key)
-			if p == nil && !other.absent(s, d, h, key) {
+			p, i := other.find(s, h, key)
+			if p == nil && !other.absent(s, h, key) {
 				continue
 			}
 			if p == nil {
@@ -187,10 +187,10 @@ func (t *table) elsewhere(h uint64, key string, now int64) (*table, State, uint6
 }
 
 // absent says for certain that the key has no slot: a call that is making one is waited for.
-func (t *table) absent(s *segment, d *directory, h uint64, key string) bool {
+func (t *table) absent(s *segment, h uint64, key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, _ := t.find(s, d, h, key)
+	p, _ := t.find(s, h, key)
 	return p == nil && !s.dead
 }
 
@@ -202,7 +202,7 @@ func (t *table) leave(h uint64, key string, word uint64, read State) bool {
 	}
 	d := t.dir.Load()
 	s := d.segment(h)
-	p, i := t.find(s, d, h, key)
+	p, i := t.find(s, h, key)
 	if p == nil || !p.word.CompareAndSwap(word, word|held) {
 		return false
 	}
@@ -223,7 +223,7 @@ func (t *table) settleHere(h uint64, key string, st State, now int64) error {
 	if s.dead {
 		return errAgain
 	}
-	if p, i := t.find(s, d, h|1, key); p != nil {
+	if p, i := t.find(s, h|1, key); p != nil {
 		word := p.word.Load()
 		if word&held != 0 && word != moved || !p.word.CompareAndSwap(word, held) {
 			return errAgain
@@ -231,13 +231,13 @@ func (t *table) settleHere(h uint64, key string, st State, now int64) error {
 		t.release(s, p, i, st)
 		return nil
 	}
-	if t.crowded(s, d) {
-		if err := t.rebuild(s, d, h, now); err != nil {
+	if t.crowded(s) {
+		if err := t.rebuild(s, h, now); err != nil {
 			return err
 		}
 		return errAgain
 	}
-	t.insert(s, d, h, key, st)
+	t.insert(s, h, key, st)
 	t.store.bytes.Add(st.logBytes())
 	t.used.Add(1)
 	t.store.used.Add(1)

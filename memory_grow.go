@@ -55,11 +55,11 @@ func (t *table) create(h uint64, key string, st, n State, approximate bool, now 
 	if s.dead {
 		return errAgain
 	}
-	if p, _ := t.find(s, d, h, key); p != nil {
+	if p, _ := t.find(s, h, key); p != nil {
 		return errAgain
 	}
-	if t.crowded(s, d) {
-		if err := t.rebuild(s, d, h, now); err != nil {
+	if t.crowded(s) {
+		if err := t.rebuild(s, h, now); err != nil {
 			return err
 		}
 		return errAgain
@@ -75,7 +75,7 @@ func (t *table) create(h uint64, key string, st, n State, approximate bool, now 
 	if approximate {
 		h &^= 1
 	}
-	t.insert(s, d, h, key, n)
+	t.insert(s, h, key, n)
 	t.store.bytes.Add(n.logBytes())
 	t.used.Add(1)
 	t.store.used.Add(1)
@@ -84,8 +84,8 @@ func (t *table) create(h uint64, key string, st, n State, approximate bool, now 
 
 // crowded says that a segment has no room for one more key: its slots are used up, or the store is at its bound and the
 // segment has more than a newcomer's few.
-func (t *table) crowded(s *segment, d *directory) bool {
-	return int(s.used) >= t.full(d.lines) || int(s.used) >= fewKeys && t.store.used.Load() >= t.store.options.MaxKeys
+func (t *table) crowded(s *segment) bool {
+	return int(s.used) >= t.full(s.lines) || int(s.used) >= fewKeys && t.store.used.Load() >= t.store.options.MaxKeys
 }
 
 // fewKeys is what a segment may hold whatever the store's bound, so that no limit is starved by another.
@@ -96,11 +96,11 @@ var entries = sync.Pool{New: func() any { return new([]entry) }}
 
 // rebuild replaces a segment that is full, whose mutex is held: by a larger one, by one without what may be forgotten, by two,
 // or, at the store's bound, by one from which the keys nearest to full were evicted.
-func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
-	full := min(t.full(d.lines), int(s.used))
+func (t *table) rebuild(s *segment, h uint64, now int64) error {
+	full := min(t.full(s.lines), int(s.used))
 	t.store.reclaim(now)
 	mayGrow := t.store.mayGrow(int64(headSize + mostLines*lineSize))
-	if !mayGrow && !t.mayEvict() && t.live(s, d, now) >= full {
+	if !mayGrow && !t.mayEvict() && t.live(s, now) >= full {
 		t.store.refused.Add(1)
 		return ErrFull
 	}
@@ -110,78 +110,76 @@ func (t *table) rebuild(s *segment, d *directory, h uint64, now int64) error {
 		*buffer = (*buffer)[:0]
 		entries.Put(buffer)
 	}()
-	live := t.freeze(s, d, now, *buffer)
+	live := t.freeze(s, now, *buffer)
 	*buffer = live
+	lines := s.lines
 	switch {
 	case len(live) <= full*5/8:
-	case d.lines < mostLines && mayGrow:
-		t.resize(s, d, live, mostLines)
-		return nil
+	case mayGrow && lines < mostLines:
+		lines = nextLines(lines)
 	case mayGrow && s.depth < 40:
-		low, high := t.segmentFor(d.lines, s.depth+1), t.segmentFor(d.lines, s.depth+1)
-		bit := uint64(1) << (63 - s.depth)
-		for _, e := range live {
-			to := low
-			if e.hash&bit != 0 {
-				to = high
-			}
-			t.insert(to, d, e.hash, e.key, t.trimmed(e.state))
-		}
-		t.swing(s, low, high, h)
-		t.forgot(s, d, len(live))
+		t.split(s, h, live)
 		return nil
 	case len(live) > full*3/4:
 		live = t.evict(live, full*3/4, now)
 	}
-	t.compact(s, d, h, live)
+	t.compact(s, h, live, lines)
 	return nil
 }
 
-// compact replaces a segment by one with what is live alone.
-func (t *table) compact(s *segment, d *directory, h uint64, live []entry) {
-	if s.depth == 0 {
-		t.resize(s, d, live, d.lines)
-		return
-	}
-	one := t.segmentFor(d.lines, s.depth)
+// split replaces a segment by two.
+func (t *table) split(s *segment, h uint64, live []entry) {
+	bit := uint64(1) << (63 - s.depth)
+	ones := 0
 	for _, e := range live {
-		t.insert(one, d, e.hash, e.key, t.trimmed(e.state))
+		if e.hash&bit != 0 {
+			ones++
+		}
 	}
-	t.swing(s, one, one, h)
-	t.forgot(s, d, len(live))
+	low, high := t.half(len(live)-ones, s.depth+1), t.half(ones, s.depth+1)
+	for _, e := range live {
+		to := low
+		if e.hash&bit != 0 {
+			to = high
+		}
+		t.insert(to, e.hash, e.key, t.trimmed(e.state))
+	}
+	t.swing(s, low, high, h)
+	t.forgot(s, len(live))
 }
 
-// resize replaces a table's only segment by one of the size that suits what is live, at most so many lines.
-func (t *table) resize(s *segment, d *directory, live []entry, most uint64) {
-	lines := uint64(leastLines)
-	for lines < most && len(live) > t.full(lines)/2 {
-		lines = lines*4 + 3
+// half is the segment for n of the keys of one that is split: a smaller one, unless nearly all of them are in this half.
+func (t *table) half(n int, depth uint8) *segment {
+	if n > t.full(splitLines)*7/8 {
+		return t.segmentFor(mostLines, depth)
 	}
-	one := t.segmentFor(lines, 0)
-	next := newDirectory(one, lines)
+	return t.segmentFor(splitLines, depth)
+}
+
+// compact replaces a segment by one of so many lines with what is live alone.
+func (t *table) compact(s *segment, h uint64, live []entry, lines uint64) {
+	one := t.segmentFor(lines, s.depth)
 	for _, e := range live {
-		t.insert(one, next, e.hash, e.key, t.trimmed(e.state))
+		t.insert(one, e.hash, e.key, t.trimmed(e.state))
 	}
-	t.mu.Lock()
-	t.dir.Store(next)
-	t.mu.Unlock()
-	t.forgot(s, d, len(live))
+	t.swing(s, one, one, h)
+	t.forgot(s, len(live))
 }
 
 // newDirectory is the directory of a table with one segment. It has two entries, so that its shift stays below 64.
-func newDirectory(s *segment, lines uint64) *directory {
-	d := &directory{shift: 63, lines: lines, segments: make([]atomicSegment, 2)}
+func newDirectory(s *segment) *directory {
+	d := &directory{shift: 63, segments: make([]atomicSegment, 2)}
 	d.segments[0].Store(s)
 	d.segments[1].Store(s)
 	return d
 }
 
 // forgot closes a segment that was replaced, of whose slots so many live on.
-func (t *table) forgot(s *segment, d *directory, live int) {
+func (t *table) forgot(s *segment, live int) {
 	dropped := int64(s.used) - int64(live)
 	t.used.Add(-dropped)
 	t.store.used.Add(-dropped)
-	t.discard(s, d.lines)
+	t.discard(s)
 }
 
 // trimmed gives back the cells that a log no longer needs.
@@ -200,9 +198,9 @@ func (t *table) trimmed(st State) State {
 }
 
 // live counts the keys of a segment that may not be forgotten.
-func (t *table) live(s *segment, d *directory, now int64) int {
+func (t *table) live(s *segment, now int64) int {
 	n := 0
-	for i := uintptr(0); i < uintptr(d.lines)*lineSize; i += t.stride {
+	for i := uintptr(0); i < s.end(); i += t.stride {
 		p := s.at(i)
 		if p.hash.Load() == 0 {
 			continue
@@ -335,10 +333,10 @@ func (t *table) purge(d *directory, now int64) {
 		return
 	}
 	defer s.mu.Unlock()
-	if s.dead || t.dir.Load() != d || t.live(s, d, now) > int(s.used)*3/4 {
+	if s.dead || t.dir.Load() != d || t.live(s, now) > int(s.used)*3/4 {
 		return
 	}
-	t.compact(s, d, uint64(t.hand%len(d.segments))<<d.shift, t.freeze(s, d, now, nil))
+	t.compact(s, uint64(t.hand%len(d.segments))<<d.shift, t.freeze(s, now, nil), s.lines)
 }
 
 // next is the table whose turn it is, its hand moved on by a segment. m.sweep is held.
@@ -371,35 +369,42 @@ func (t *table) shrink(d *directory, i int, now int64) bool {
 	if s.dead || t.dir.Load() != d {
 		return false
 	}
-	live := t.live(s, d, now)
-	if s.depth == 0 {
-		if d.lines == leastLines || live > t.full(d.lines)/16 {
-			return false
-		}
-		t.resize(s, d, t.freeze(s, d, now, nil), d.lines)
-		return true
-	}
-	if live > t.full(d.lines)/4 {
+	live := t.live(s, now)
+	if live > t.full(s.lines)/4 {
 		return false
 	}
 	h := uint64(i) << d.shift
+	if s.depth == 0 {
+		lines := uint64(leastLines)
+		for live > t.full(lines)/2 {
+			lines = nextLines(lines)
+		}
+		if lines >= s.lines {
+			return false
+		}
+		t.compact(s, h, t.freeze(s, now, nil), lines)
+		t.mu.Lock()
+		t.dir.Store(newDirectory(t.dir.Load().segment(h)))
+		t.mu.Unlock()
+		return true
+	}
 	buddy := d.segment(h ^ 1<<(64-s.depth))
 	if buddy == s || !buddy.mu.TryLock() {
 		return false
 	}
 	defer buddy.mu.Unlock()
-	if buddy.dead || buddy.depth != s.depth || live+t.live(buddy, d, now) > t.full(d.lines)/2 {
+	if buddy.dead || buddy.depth != s.depth || live+t.live(buddy, now) > t.full(splitLines)/2 {
 		return false
 	}
-	one := t.segmentFor(d.lines, s.depth-1)
-	keep := t.freeze(s, d, now, nil)
+	one := t.segmentFor(splitLines, s.depth-1)
+	keep := t.freeze(s, now, nil)
 	first := len(keep)
-	keep = t.freeze(buddy, d, now, keep)
+	keep = t.freeze(buddy, now, keep)
 	for _, e := range keep {
-		t.insert(one, d, e.hash, e.key, t.trimmed(e.state))
+		t.insert(one, e.hash, e.key, t.trimmed(e.state))
 	}
 	t.swing(s, one, one, h)
-	t.forgot(s, d, first)
-	t.forgot(buddy, d, len(keep)-first)
+	t.forgot(s, first)
+	t.forgot(buddy, len(keep)-first)
 	return true
 }

@@ -18,7 +18,7 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	d := t.dir.Load()
 	s := d.segment(h)
 	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
-	prefetch(unsafe.Pointer(s.at(d.home(h))))
+	prefetch(unsafe.Pointer(s.at(s.home(h))))
 	now, err := m.nowFor(l)
 	if err != nil {
 		return Answer{}, 0, err
@@ -40,7 +40,7 @@ func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, er
 // at does one operation at the instant now: the short way for a key that is there, with one word that nobody holds.
 func (m *Memory) at(t *table, d *directory, s *segment, h uint64, l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
 	if !t.records {
-		for i, end := d.home(h), uintptr(d.lines)*lineSize; ; {
+		for i, end := s.home(h), s.end(); ; {
 			p := s.at(i)
 			x := p.hash.Load()
 			if x|1 == h {
@@ -109,7 +109,7 @@ func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int
 		}
 		d := t.dir.Load()
 		s := d.segment(h)
-		p, i := t.find(s, d, h, key)
+		p, i := t.find(s, h, key)
 		if p == nil {
 			a, mark, err := t.begin(h, l, key, op, now)
 			if err == errAgain {

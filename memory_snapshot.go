@@ -188,7 +188,7 @@ func (e *encoder) table(t *table, now int64) {
 			}
 			continue
 		}
-		batch = t.copyLive(s, d, now, batch[:0])
+		batch = t.copyLive(s, now, batch[:0])
 		depth := s.depth
 		s.mu.Unlock()
 		for _, entry := range batch {
@@ -253,8 +253,8 @@ func (e *encoder) saved(t *savedTable, now int64) {
 }
 
 // copyLive copies the live keys of a segment whose mutex is held.
-func (t *table) copyLive(s *segment, d *directory, now int64, into []entry) []entry {
-	for i := uintptr(0); i < uintptr(d.lines)*lineSize; i += t.stride {
+func (t *table) copyLive(s *segment, now int64, into []entry) []entry {
+	for i := uintptr(0); i < s.end(); i += t.stride {
 		p := s.at(i)
 		h := p.hash.Load()
 		if h == 0 {

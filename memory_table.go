@@ -38,22 +38,22 @@ type table struct {
 }
 
 type directory struct {
-	shift    uint8  // 64 − the directory's depth, at most 63
-	lines    uint64 // cache lines of slots in each segment
+	shift    uint8 // 64 − the directory's depth, at most 63
 	segments []atomicSegment
 }
 
 // atomicSegment is a place in a directory.
 type atomicSegment = atomic.Pointer[segment]
 
-// segment is the head of a block of memory whose slots follow it. Its size is its directory's.
+// segment is the head of a block of memory whose slots follow it.
 type segment struct {
+	lines uint64 // cache lines of slots; never changes
 	mu    sync.Mutex
 	used  int32
 	depth uint8
 	dead  bool
 	extra *extras // what does not fit into words; nil in most tables
-	_     [headSize - 24]byte
+	_     [headSize - 32]byte
 }
 
 // extras are the parts of slots that the garbage collector must see, by the slot's index.
@@ -65,11 +65,12 @@ type extras struct {
 const (
 	headSize = 64
 	lineSize = 64
-	// maxFill is the part of a segment's slots that may be used, in 1/16: past it, probes grow long.
+	// fillParts is the part of a segment's slots that may be used, in 1/16: past it, probes grow long.
 	fillParts = 13
 )
 
-// The sizes of a segment: a table begins with one of the least, and is split only at the largest.
+// The sizes of a segment. A table begins with one of the least. One of the largest is split into two of the size before, so
+// that no more than half of a table's slots are ever unused.
 type (
 	segment1K struct {
 		segment
@@ -83,12 +84,20 @@ type (
 		segment
 		_ [255 * lineSize]byte
 	}
+	segment24K struct {
+		segment
+		_ [383 * lineSize]byte
+	}
 )
 
 const (
 	leastLines = 15
-	mostLines  = 255
+	splitLines = 255 // of each half
+	mostLines  = 383
 )
+
+// nextLines is the next larger size.
+func nextLines(lines uint64) uint64 { return min(lines*4+3, mostLines) }
 
 // slot is the words that every slot begins with: the key's hash (0: empty; its lowest bit is 0 for a key that began from an
 // upper bound), and State.A shifted left by one with the flag. In a table of records, B and C follow.
@@ -113,14 +122,16 @@ const (
 func newSegment(lines uint64, depth uint8) *segment {
 	var s *segment
 	switch lines {
-	case leastLines:
+	case 15:
 		s = &new(segment1K).segment
 	case 63:
 		s = &new(segment4K).segment
-	default:
+	case 255:
 		s = &new(segment16K).segment
+	default:
+		s, lines = &new(segment24K).segment, 383
 	}
-	s.depth = depth
+	s.lines, s.depth = lines, depth
 	return s
 }
 
@@ -144,8 +155,8 @@ func (t *table) segmentFor(lines uint64, depth uint8) *segment {
 }
 
 // discard accounts for a segment that was replaced.
-func (t *table) discard(s *segment, lines uint64) {
-	n := int64(headSize + lines*lineSize)
+func (t *table) discard(s *segment) {
+	n := int64(headSize + s.lines*lineSize)
 	if s.extra != nil {
 		n += int64(len(s.extra.logs)*8 + len(s.extra.keys)*16)
 	}
@@ -161,16 +172,16 @@ func (s *segment) at(offset uintptr) *slot {
 	return (*slot)(unsafe.Add(unsafe.Pointer(s), headSize+offset))
 }
 
-func (d *directory) home(h uint64) uintptr {
-	return uintptr(uint64(uint32(h))*d.lines>>32) * lineSize
-}
+// home is where the probe for a hash begins, end where it goes on at the start.
+func (s *segment) home(h uint64) uintptr { return uintptr(uint64(uint32(h))*s.lines>>32) * lineSize }
+func (s *segment) end() uintptr          { return uintptr(s.lines) * lineSize }
 
 func (d *directory) segment(h uint64) *segment { return d.segments[h>>(d.shift&63)].Load() }
 
 // find is the slot of a hash and its offset, or nil. key is compared where the table keeps keys.
-func (t *table) find(s *segment, d *directory, h uint64, key string) (*slot, uintptr) {
-	end := uintptr(d.lines) * lineSize
-	for i := d.home(h); ; {
+func (t *table) find(s *segment, h uint64, key string) (*slot, uintptr) {
+	end := s.end()
+	for i := s.home(h); ; {
 		p := s.at(i)
 		x := p.hash.Load()
 		if x|1 == h && (!t.exact || s.extra.keys[i/t.stride] == key) {
@@ -186,9 +197,9 @@ func (t *table) find(s *segment, d *directory, h uint64, key string) (*slot, uin
 }
 
 // insert puts a slot into a segment that has room, which only the holder of its mutex may.
-func (t *table) insert(s *segment, d *directory, h uint64, key string, st State) *slot {
-	end := uintptr(d.lines) * lineSize
-	i := d.home(h | 1)
+func (t *table) insert(s *segment, h uint64, key string, st State) *slot {
+	end := s.end()
+	i := s.home(h | 1)
 	for s.at(i).hash.Load() != 0 {
 		if i += t.stride; i == end {
 			i = 0
@@ -244,9 +255,8 @@ type entry struct {
 }
 
 // freeze takes every live key out of a segment whose mutex is held. Nothing changes in it afterwards.
-func (t *table) freeze(s *segment, d *directory, now int64, into []entry) []entry {
-	end := uintptr(d.lines) * lineSize
-	for i := uintptr(0); i < end; i += t.stride {
+func (t *table) freeze(s *segment, now int64, into []entry) []entry {
+	for i := uintptr(0); i < s.end(); i += t.stride {
 		p := s.at(i)
 		h := p.hash.Load()
 		if h == 0 {
@@ -277,7 +287,7 @@ func (t *table) swing(s, low, high *segment, h uint64) {
 	defer t.mu.Unlock()
 	d := t.dir.Load()
 	if low != high && 64-d.shift < low.depth {
-		double := &directory{shift: d.shift - 1, lines: d.lines, segments: make([]atomicSegment, 2*len(d.segments))}
+		double := &directory{shift: d.shift - 1, segments: make([]atomicSegment, 2*len(d.segments))}
 		for i := range d.segments {
 			p := d.segments[i].Load()
 			double.segments[2*i].Store(p)

@@ -2,6 +2,7 @@ package stint
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -101,20 +102,14 @@ func (l *Limiter) ReserveAll(ctx context.Context, claims []Claim) (*Reservation,
 	r := &Reservation{Decision: d, Decisions: decisions, limiter: l}
 	for i := range decisions {
 		receipt, ok := decisions[i].Receipt()
-		if ok && !r.has(receipt.Nonce) {
-			r.parts = append(r.parts, part{claims[i].Limit, receipt})
+		if !ok && decisions[i].Allowed && claims[i].Op.Max == 0 {
+			receipt, ok = Receipt{Key: claims[i].Key}, true // nothing was taken, and Commit can still charge
+		}
+		if p := (part{claims[i].Limit, receipt}); ok && !slices.Contains(r.parts, p) {
+			r.parts = append(r.parts, p)
 		}
 	}
 	return r, nil
-}
-
-func (r *Reservation) has(nonce uint64) bool {
-	for _, p := range r.parts {
-		if p.receipt.Nonce == nonce {
-			return true
-		}
-	}
-	return false
 }
 
 // Commit settles the reservation at the actual cost: what was reserved above it is given back as far as it is still worth

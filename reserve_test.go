@@ -62,6 +62,12 @@ func TestReserve(t *testing.T) {
 			if err := r.Commit(ctx, -5); !errors.Is(err, ErrNegativeCost) {
 				t.Errorf("a negative cost: %v", err)
 			}
+			if r, err = l.Reserve(ctx, "nothing", 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Commit(ctx, 3); err != nil || remaining(t, l, "nothing") != 97 {
+				t.Errorf("nothing was reserved, and 3 spent: %d left (%v)", remaining(t, l, "nothing"), err)
+			}
 		})
 	}
 }

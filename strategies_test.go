@@ -48,7 +48,7 @@ func runTraces(t *testing.T, limits []Limit, newReference func(l *Limit) referen
 			t.Fatalf("limit %d: %v", i, err)
 		}
 		t.Run(fmt.Sprintf("%d_per_%v_of_%d", l.Units, l.Per, l.capacity), func(t *testing.T) {
-			for seed := range uint64(12) {
+			for seed := range uint64(5) {
 				tr := &trace{t: t, random: rand.New(rand.NewPCG(seed, 7)), limit: l, ref: newReference(l), now: traceStart}
 				tr.now += tr.random.Int64N(max(1, l.span()))
 				for n := 0; n < 300 && tr.now < MaxInstant-4*l.span(); n++ {
@@ -375,6 +375,39 @@ func (r *randomOps) next() (now int64, op Op) {
 		return r.now, ResetOp()
 	}
 	return r.now, TakeOp(1)
+}
+
+// With a clock that steps back and forth: it grants nothing that the latest instant would not, and the waits stay honest.
+func TestClockStepsBack(t *testing.T) {
+	for _, c := range benchmarkedLimits() {
+		l := mustCompile(t, c.limit)
+		random := newRandomOps(l, 9)
+		tr := &trace{t: t, random: random.random, limit: l, now: traceStart}
+		latest := tr.now
+		for range 4000 {
+			_, op := random.next()
+			if op.Kind() == Refund || op.Kind() == Undo || op.Wait > 0 && op.Wait < Forever {
+				continue
+			}
+			if tr.now = latest; random.random.IntN(3) == 0 {
+				tr.now -= 1 + random.random.Int64N(3*l.span())
+			} else if tr.now += random.random.Int64N(max(2, l.span()/20)); tr.now > latest {
+				latest = tr.now
+			}
+			_, then := tr.apply(latest, LookOp(1))
+			s, a := tr.apply(tr.now, op)
+			if tr.now < latest && op.Kind() == Grant && a.Granted > then.Remaining && c.name != "pacing" {
+				tr.fail("%d granted %d before an instant that has only %d", a.Granted, latest-tr.now, then.Remaining)
+			}
+			if a.Granted == 0 && op.Max >= 0 && op.Kind() != Charge {
+				tr.honest(a.Wait, op.Min)
+			}
+			if s.A < tr.state.A && op.Max > 0 {
+				tr.fail("%+v moved %+v back to %+v", op, tr.state, s)
+			}
+			tr.state = s
+		}
+	}
 }
 
 // A limit of 0 denies all, for ever.

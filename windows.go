@@ -72,12 +72,3 @@ func mulDiv(a, b, c int64) int64 {
 	quotient, _ := bits.Div64(hi, lo, uint64(c))
 	return int64(min(quotient, uint64(Forever)))
 }
-
-// mulDivUp is a·b/c rounded up, for a, b ≥ 0 and a result below 2^63.
-func mulDivUp(a, b, c int64) int64 {
-	down := mulDiv(a, b, c)
-	if a*b != down*c { // modulo 2^64, as much as tells a rest that is less than c
-		down++
-	}
-	return down
-}

@@ -14,14 +14,14 @@ func TestContestantsDecideRightly(t *testing.T) {
 		rows        []Row
 		contestants []Contestant
 	}{
-		{Rows(2000, 2000), slices.Concat(Ours(), Peers())},
-		{StrategyRows(2000), Strategies()},
+		{Rows(500, 2000), slices.Concat(Ours(), Peers())},
+		{StrategyRows(500), Strategies()},
 		{HTTPRows(), Middlewares()[1:]},
 	}
 	for _, test := range tests {
 		for _, row := range test.rows {
 			t.Run(row.Name, func(t *testing.T) {
-				figures, err := row.Run(test.contestants, Effort{Rounds: 2})
+				figures, err := row.Run(test.contestants, Effort{Rounds: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -98,6 +98,30 @@ func TestReplace(t *testing.T) {
 	}
 	if _, err := Replace([]byte(page), "b", "new"); err == nil || !strings.Contains(err.Error(), "<!-- begin b -->") {
 		t.Errorf("a part without marks: error %v", err)
+	}
+}
+
+func TestTables(t *testing.T) {
+	fast, slow, waits := Contestant{Name: "fast", Ours: true, Note: "hash"}, Contestant{Name: "slow"}, Contestant{Name: "waits", OneKey: true}
+	results := [][]*Figures{{
+		{Contestant: fast, Rounds: []float64{12.34}, Decided: 100},
+		{Contestant: slow, Rounds: []float64{1234.5}, Decided: 100, Wrong: 1, Allocs: 2},
+	}}
+	rows, contestants := []Row{{Name: "a row"}}, []Contestant{fast, slow, waits}
+	got := DecisionsTable(rows, results, contestants) + AllocationsTable(rows, results, contestants)
+	want := `| ns a decision, median (least) | a row |
+|---|--:|
+| **fast**: hash | 12.3 (12.3) |
+| slow | 1234 (1234), 1 % wrong |
+| waits | – |
+| allocations a decision | a row |
+|---|--:|
+| **fast** | 0 |
+| slow | 2.00 |
+| waits | – |
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 

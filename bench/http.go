@@ -59,12 +59,12 @@ func HTTPTable(results [][]*Figures) string {
 		for k := range differences {
 			differences[k] = granted.Rounds[k] - bare.Rounds[k]
 		}
-		cells := []string{name, granted.cell(), number(quantile(differences, 0.5)), fmt.Sprintf("%.0f", granted.Allocs)}
+		line := []string{name, granted.cell(), number(quantile(differences, 0.5)), fmt.Sprintf("%.0f", granted.Allocs)}
 		if i == 0 {
-			t.Line(append(cells, "–", "–")...)
+			t.Line(append(line, "–", "–")...)
 			continue
 		}
-		t.Line(append(cells, refused.cell(), fmt.Sprintf("%.0f", refused.Allocs))...)
+		t.Line(append(line, refused.cell(), fmt.Sprintf("%.0f", refused.Allocs))...)
 	}
 	return t.String()
 }

@@ -58,11 +58,11 @@ func Footprint(c Contestant, sizes []int) ([]float64, error) {
 // Expired says what became of the memory of keys that all expired, in bytes.
 type Expired struct {
 	Peak, After int64
-	Longest     time.Duration // call while others' memory was given back
+	Longest     time.Duration // of the calls for the new keys, while memory was given back
 }
 
-// Expire fills a limiter with n keys, waits until all of them are as good as new, twice over, and asks for a tenth as many new keys.
-// Within ttl the machine must be able to make n keys.
+// Expire fills a limiter with n keys, waits until all of them are as good as new, twice over, and then asks for a tenth as many
+// new keys, evenly spread over ttl. Within ttl the machine must be able to make n keys.
 func Expire(c Contestant, n int, ttl time.Duration) (Expired, error) {
 	empty := heap()
 	s, err := c.New(Limit{Every: ttl, Burst: 1})
@@ -76,11 +76,13 @@ func Expire(c Contestant, n int, ttl time.Duration) (Expired, error) {
 	}
 	e := Expired{Peak: heap() - empty}
 	time.Sleep(2*ttl + ttl/4)
+	began := time.Now()
 	for i := range n / 10 {
+		time.Sleep(time.Until(began.Add(time.Duration(float64(ttl) * float64(i) / float64(n/10)))))
 		key := []string{string(appendKey(nil, n+i))}
-		began := time.Now()
+		asked := time.Now()
 		decide(key)
-		e.Longest = max(e.Longest, time.Since(began))
+		e.Longest = max(e.Longest, time.Since(asked))
 	}
 	e.After = heap() - empty
 	runtime.KeepAlive(decide)

@@ -33,31 +33,43 @@ func (t *Table) String() string { return strings.Join(t.lines, "\n") + "\n" }
 
 // DecisionsTable shows ns a decision: a line for each contestant, a column for each row.
 func DecisionsTable(rows []Row, results [][]*Figures, contestants []Contestant) string {
-	columns := []string{"ns a decision, median (least)"}
+	return cells("ns a decision, median (least)", rows, results, contestants, true, (*Figures).cell)
+}
+
+// AllocationsTable shows allocations a decision in the same order.
+func AllocationsTable(rows []Row, results [][]*Figures, contestants []Contestant) string {
+	return cells("allocations a decision", rows, results, contestants, false, func(f *Figures) string {
+		if f.Allocs < 0.005 {
+			return "0"
+		}
+		return fmt.Sprintf("%.2f", f.Allocs)
+	})
+}
+
+// cells makes a table of a cell for each contestant and row.
+func cells(title string, rows []Row, results [][]*Figures, contestants []Contestant, notes bool, cell func(*Figures) string) string {
+	columns := []string{title}
 	for _, r := range rows {
 		columns = append(columns, r.Name)
 	}
-	t := NewTable(append(columns, "allocations")...)
+	t := NewTable(columns...)
 	for _, c := range contestants {
-		cells, allocs := []string{"**" + c.Name + "**"}, 0.0
-		if !c.Ours {
-			cells[0] = c.Name
+		name := c.Name
+		if c.Ours {
+			name = "**" + name + "**"
 		}
-		if c.Note != "" {
-			cells[0] += ": " + c.Note
+		if notes && c.Note != "" {
+			name += ": " + c.Note
 		}
-		for i, r := range rows {
-			f := find(results[i], c.Name)
-			if f == nil {
-				cells = append(cells, "–")
-				continue
+		line := []string{name}
+		for i := range rows {
+			text := "–"
+			if f := find(results[i], c.Name); f != nil {
+				text = cell(f)
 			}
-			cells = append(cells, f.cell())
-			if !r.Fresh {
-				allocs = max(allocs, f.Allocs)
-			}
+			line = append(line, text)
 		}
-		t.Line(append(cells, fmt.Sprintf("%.0f", allocs))...)
+		t.Line(line...)
 	}
 	return t.String()
 }
@@ -72,12 +84,12 @@ func RatiosTable(rows []Row, results [][]*Figures) string {
 	}
 	t := NewTable(columns...)
 	line := func(name string, peer *Figures, figures []*Figures) {
-		cells := []string{name, peer.Contestant.Name, number(peer.Median())}
+		line := []string{name, peer.Contestant.Name, number(peer.Median())}
 		for _, c := range Ours() {
 			f := find(figures, c.Name)
-			cells = append(cells, fmt.Sprintf("%.1f (%.1f)", pairedRatio(peer, f), peer.Least()/f.Least()))
+			line = append(line, fmt.Sprintf("%.1f (%.1f)", pairedRatio(peer, f), peer.Least()/f.Least()))
 		}
-		t.Line(cells...)
+		t.Line(line...)
 	}
 	for i, r := range rows {
 		keyed, best := bestPeer(results[i], false), bestPeer(results[i], true)
@@ -91,24 +103,15 @@ func RatiosTable(rows []Row, results [][]*Figures) string {
 
 // StrategiesTable shows each strategy's time in ns and as a multiple of the first one's.
 func StrategiesTable(rows []Row, results [][]*Figures) string {
-	columns := []string{"ns a decision, median (least), × of the token bucket"}
-	for _, r := range rows {
-		columns = append(columns, r.Name)
-	}
-	t := NewTable(columns...)
-	for _, c := range Strategies() {
-		cells := []string{c.Name}
-		for i := range rows {
-			f := find(results[i], c.Name)
-			if f == nil {
-				cells = append(cells, "–")
-				continue
-			}
-			cells = append(cells, fmt.Sprintf("%s, %.1f", f.cell(), pairedRatio(f, results[i][0])))
+	firsts := map[*Figures]*Figures{}
+	for _, figures := range results {
+		for _, f := range figures {
+			firsts[f] = figures[0]
 		}
-		t.Line(cells...)
 	}
-	return t.String()
+	return cells("ns a decision, median (least), × of the token bucket", rows, results, Strategies(), false, func(f *Figures) string {
+		return fmt.Sprintf("%s, %.1f", f.cell(), pairedRatio(f, firsts[f]))
+	})
 }
 
 // cell is the median, the least and what went wrong.

@@ -16,10 +16,12 @@ type Row struct {
 	Goroutines int
 	Limit      Limit
 
-	// Keys is how many keys there are. Before the clock starts each is asked for once, except where Fresh is set: there each
-	// round begins with an empty limiter and asks for each key once, its growth and the garbage collector's work included.
-	Keys  int
-	Fresh bool
+	// Keys is how many keys there are. Before the clock starts each is asked for once, or Before times, except where Fresh is
+	// set: there each round begins with an empty limiter and asks for each key once, its growth and the garbage collector's
+	// work included.
+	Keys   int
+	Before int
+	Fresh  bool
 
 	// Refused says that every call is to be refused; otherwise every call is to be granted.
 	Refused bool
@@ -128,7 +130,9 @@ func (p *runner) start(fill []string) error {
 	if err := p.renew(); err != nil {
 		return err
 	}
-	p.decide[0](fill)
+	for range max(1, p.row.Before) {
+		p.decide[0](fill)
+	}
 	return nil
 }
 
@@ -138,9 +142,9 @@ func (p *runner) calibrate(slice time.Duration) {
 		p.size = len(p.stream)
 		return
 	}
-	const trial = 64 * block
+	const trial = 16 * block
 	took, _ := p.run(trial)
-	p.size = max(trial, int(trial*float64(slice)/float64(took))/block*block)
+	p.size = max(trial/4, int(trial*float64(slice)/float64(took))/block*block)
 }
 
 // renew makes a new limiter.

@@ -158,7 +158,7 @@ func (e *Renderer) jitter() int64 {
 
 // Refuse answers the request with the refusal: headers, status and body. key is as for WriteHeaders.
 func (e *Renderer) Refuse(w http.ResponseWriter, r *http.Request, key string, f *Refusal) {
-	x := &exchange{Context: r.Context(), renderer: e, decision: f.Decision}
+	x := &exchange{Context: r.Context(), renderer: e, decision: [1]stint.Decision{f.Decision}}
 	x.report = Report{Decisions: telling(f.Decisions), Key: key}
 	x.refuse(w, r, f)
 }

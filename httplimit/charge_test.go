@@ -39,6 +39,7 @@ func TestChargeByHeader(t *testing.T) {
 	var cost string
 	trailer := false
 	l := c.limiter(t, stint.PerHour(100).WithBurst(100).WithID("h"))
+	reserve := int64(10)
 	h := handler(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if trailer {
 			_, _ = w.Write([]byte("tokens"))
@@ -46,7 +47,7 @@ func TestChargeByHeader(t *testing.T) {
 			return
 		}
 		w.Header().Set("X-Cost", cost)
-	}), httplimit.Options{Limiter: l, Cost: func(*http.Request) int64 { return 10 }, Charge: httplimit.ChargeHeader("x-cost")})
+	}), httplimit.Options{Limiter: l, Cost: func(*http.Request) int64 { return reserve }, Charge: httplimit.ChargeHeader("x-cost")})
 	left := func() int64 {
 		d, err := l.Peek(context.Background(), "ann", 1)
 		if err != nil {
@@ -55,20 +56,24 @@ func TestChargeByHeader(t *testing.T) {
 		return d.Remaining
 	}
 	for i, row := range []struct {
+		reserve int64
 		cost    string
 		trailer bool
 		want    int64
 		why     string
 	}{
-		{"3", false, 97, "less than reserved: the rest is given back"},
-		{"25", false, 72, "more: charged as well"},
-		{"", false, 62, "none said: what was reserved"},
-		{"-5", false, 52, "nonsense: what was reserved"},
-		{"7", true, 45, "a trailer"},
-		{"0", true, 45, "nothing"},
-		{"60", false, 0, "into debt"},
+		{10, "3", false, 97, "less than reserved: the rest is given back"},
+		{10, "25", false, 72, "more: charged as well"},
+		{10, "", false, 62, "none said: what was reserved"},
+		{10, "-5", false, 52, "nonsense: what was reserved"},
+		{10, "7", true, 45, "a trailer"},
+		{10, "0", true, 45, "nothing"},
+		{0, "5", false, 40, "a cost not known before"},
+		{0, "", false, 40, "nor afterwards"},
+		{0, "1", false, 39, "as much as was held for it"},
+		{10, "60", false, 0, "into debt"},
 	} {
-		cost, trailer = row.cost, row.trailer
+		reserve, cost, trailer = row.reserve, row.cost, row.trailer
 		if r := ask(h, request("/", "X-User: ann")); r.StatusCode != 200 {
 			t.Errorf("request %d: %d", i, r.StatusCode)
 		}

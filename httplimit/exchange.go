@@ -13,8 +13,7 @@ type exchange struct {
 	context.Context
 	renderer *Renderer
 	call     Call
-	decision stint.Decision
-	single   [1]stint.Decision // the memory of report.Decisions for one limit
+	decision [1]stint.Decision // the strictest; an array, so that report.Decisions can be a slice of it
 	report   Report
 	writer   writer
 }
@@ -37,10 +36,10 @@ func DecisionFrom(ctx context.Context) (stint.Decision, bool) {
 	if !ok {
 		return stint.Decision{}, false
 	}
-	strictest := &x.decision
+	strictest := &x.decision[0]
 	for x, ok = x.Context.Value(decisionKey{}).(*exchange); ok; x, ok = x.Context.Value(decisionKey{}).(*exchange) {
-		if x.decision.Stricter(strictest) {
-			strictest = &x.decision
+		if x.decision[0].Stricter(strictest) {
+			strictest = &x.decision[0]
 		}
 	}
 	return *strictest, true
@@ -58,23 +57,22 @@ func DecisionsFrom(ctx context.Context) []stint.Decision {
 
 // decidedBy notes the decision of a call on one limit.
 func (x *exchange) decidedBy(d stint.Decision) {
-	x.decision = d
+	x.decision[0] = d
 	if tells(&d) {
-		x.single[0] = d
-		x.report.Decisions = x.single[:]
+		x.report.Decisions = x.decision[:]
 	}
 }
 
 // decidedByAll notes the decisions of a call on several limits, and the strictest.
 func (x *exchange) decidedByAll(strictest stint.Decision, decisions []stint.Decision) {
-	x.decision = strictest
+	x.decision[0] = strictest
 	x.report.Decisions = telling(decisions)
 }
 
 // charge settles what a request cost, once the response is known.
 type charge struct {
 	reservation *stint.Reservation
-	reserved    int64
+	reserved    int64                                                      // what the request costs unless the response says something else
 	cost        func(reserved int64, status int, header http.Header) int64 // nil: what was reserved
 	slots       bool                                                       // some limits count slots held, which are free again now, whatever the cost
 	failed      func(r *http.Request, err error)
@@ -116,7 +114,7 @@ func (x *exchange) settle(h http.Header, r *http.Request, c *charge) {
 	if c.cost != nil {
 		cost = c.cost(c.reserved, x.writer.status, h)
 	}
-	if cost == c.reserved && !c.slots {
+	if cost == c.reservation.Decision.Granted && !c.slots {
 		return
 	}
 	err := c.reservation.CommitEach(context.WithoutCancel(x.Context), func(l *stint.Limit, _ int64) int64 {

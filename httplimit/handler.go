@@ -72,10 +72,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		h.undecided(x, w, r, err)
-	case x.decision.Allowed:
+	case x.decision[0].Allowed:
 		x.pass(h.next, w, r, c)
 	default:
-		h.refuse(x, w, r, h.renderer.Refusal(x.decision, x.report.Decisions))
+		h.refuse(x, w, r, h.renderer.Refusal(x.decision[0], x.report.Decisions))
 	}
 }
 
@@ -87,7 +87,8 @@ func (h *handler) decide(x *exchange, key string, cost int64) (*charge, error) {
 	limits := o.Limiter.Limits()
 	slots := holdsSlots(limits)
 	if o.Charge != nil || slots {
-		reservation, err := o.Limiter.Reserve(x.Context, key, cost)
+		// To take nothing now and charge later would let any number pass together.
+		reservation, err := o.Limiter.Reserve(x.Context, key, max(cost, 1))
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +120,7 @@ func (h *handler) undecided(x *exchange, w http.ResponseWriter, r *http.Request,
 	}
 	// A client that hangs up before the decision must not get its request served uncounted.
 	if h.options.FailOpen && r.Context().Err() == nil {
-		x.decision = stint.Decision{Allowed: true, Reason: stint.Degraded}
+		x.decision[0] = stint.Decision{Allowed: true, Reason: stint.Degraded}
 		x.pass(h.next, w, r, nil)
 		return
 	}
@@ -128,10 +129,10 @@ func (h *handler) undecided(x *exchange, w http.ResponseWriter, r *http.Request,
 
 // refuse answers the request, or in shadow marks it and lets it pass.
 func (h *handler) refuse(x *exchange, w http.ResponseWriter, r *http.Request, f *Refusal) {
-	x.decision = f.Decision
+	x.decision[0] = f.Decision
 	if h.options.Shadow {
 		w.Header()["Stint-Shadow"] = []string{f.Decision.Reason.String()}
-		x.decision.Allowed, x.decision.Reason, x.decision.RetryAfter = true, stint.Shadowed, 0
+		x.decision[0].Allowed, x.decision[0].Reason, x.decision[0].RetryAfter = true, stint.Shadowed, 0
 		x.pass(h.next, w, r, nil)
 		return
 	}

@@ -48,6 +48,25 @@ func TestLongWaitsAreRoundedUp(t *testing.T) {
 	})
 }
 
+// On a refusal the window that the header speaks of ends with Retry-After, not with the reset.
+func TestWindowOfARefusal(t *testing.T) {
+	c := newClock()
+	x := httplimit.Answers{Headers: []httplimit.Dialect{httplimit.IETF{}, httplimit.XRateLimit{Seconds: true}}}
+	h := handler(t, answer(204), httplimit.Options{Limiter: c.limiter(t, stint.PerHour(100).WithBurst(2).WithID("h")), Answers: x})
+	run(t, h, c, []step{
+		{0, "ann", 204, []string{`RateLimit: "h";r=1;t=36`}, "", ""},
+		{0, "ann", 204, []string{`RateLimit: "h";r=0;t=72`, "X-RateLimit-Reset: 72"}, "", "both are missing"},
+		{0, "ann", 429, []string{`RateLimit: "h";r=0;t=36`, "Retry-After: 36", "X-RateLimit-Reset: 72"}, "", "one is enough"},
+	})
+}
+
+// An unlimited limit beside another is not told of.
+func TestUnlimitedBesideALimit(t *testing.T) {
+	c := newClock()
+	h := handler(t, answer(204), httplimit.Options{Limiter: c.limiter(t, stint.Unlimited(), stint.PerHour(2).WithBurst(2).WithID("h"))})
+	run(t, h, c, []step{{0, "ann", 204, []string{`RateLimit: "h";r=1;t=1800`, `RateLimit-Policy: "h";q=2;w=3600`}, "", ""}})
+}
+
 func TestNever(t *testing.T) {
 	c := newClock()
 	cost := int64(3)

@@ -30,8 +30,8 @@ type Options struct {
 	// 400. Default: 1.
 	Cost func(r *http.Request) int64
 
-	// Charge says what a request cost in the end, from the status and header of its response. The cost is taken before, so
-	// that requests at the same time cannot pass together on one unit, and the difference is given back or charged afterwards.
+	// Charge says what a request cost in the end, from the status and header of its response. The cost, at least one unit, is
+	// taken before, so that requests at the same time cannot pass together; the difference is given back or charged afterwards.
 	// See [ChargeStatus] and [ChargeHeader]. A handler that panics counts as a 500. Slots of a limit on concurrency are given
 	// back in any case. Default: the cost.
 	Charge func(reserved int64, status int, header http.Header) int64

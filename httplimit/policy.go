@@ -165,8 +165,8 @@ func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *htt
 		v.shadow(w.Header())
 	}
 	switch {
-	case !v.decision.Allowed:
-		f := d.renderer.Refusal(v.decision, v.report.Decisions)
+	case !v.decision[0].Allowed:
+		f := d.renderer.Refusal(v.decision[0], v.report.Decisions)
 		if f.Status == http.StatusTooManyRequests {
 			f.Status = d.route.OverLimit.Status
 		}
@@ -207,12 +207,12 @@ func (h *PolicyHandler) decide(v *visit, d *door, claims []stint.Claim) (*charge
 func (v *visit) shadow(h http.Header) {
 	for i := range v.report.Decisions {
 		d := &v.report.Decisions[i]
-		if i == 0 || d.Stricter(&v.decision) {
-			v.decision = *d
+		if i == 0 || d.Stricter(&v.decision[0]) {
+			v.decision[0] = *d
 		}
 	}
 	if slices.ContainsFunc(v.report.Decisions, func(d stint.Decision) bool { return d.Reason == stint.Shadowed }) {
-		v.decision.Reason = stint.Shadowed
+		v.decision[0].Reason = stint.Shadowed
 		h["Stint-Shadow"] = []string{stint.Limited.String()}
 	}
 }
@@ -223,6 +223,6 @@ var apiKey = policy.Header(policy.APIKeyHeader)
 func (d *door) unauthorized(x *exchange, w http.ResponseWriter, r *http.Request) {
 	w.Header()["Www-Authenticate"] = []string{challenge(apiKey)}
 	f := wrongRequest(http.StatusUnauthorized, stint.KeyMissing, "The request lacks an API key: send it in the header X-API-KEY")
-	x.decision = f.Decision
+	x.decision[0] = f.Decision
 	x.refuse(w, r, f)
 }

@@ -2,11 +2,14 @@ package httplimit_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,6 +180,21 @@ func TestPolicyShadowAndOff(t *testing.T) {
 	}
 }
 
+// What a handler behind a route in shadow is told is what the strictest limit says.
+func TestPolicyShadowDecision(t *testing.T) {
+	var told stint.Decision
+	s := servePolicy(t, `{"limits": {"a": "5/s", "b": "2/s", "c": "9/s"}, "routes": [{"key": "address", "limits": ["a", "b", "c"], "mode": "shadow"}]}`,
+		func(o *httplimit.PolicyOptions) {
+			o.Next = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { told, _ = httplimit.DecisionFrom(r.Context()) })
+		})
+	for i, want := range []stint.Reason{stint.Admitted, stint.Admitted, stint.Shadowed} {
+		s.expect(t, 200, "GET", "/")
+		if !told.Allowed || told.Reason != want || told.By == nil || told.By.ID != "b" || told.Remaining != int64(max(0, 1-i)) {
+			t.Errorf("call %d: %+v", i, told)
+		}
+	}
+}
+
 func TestPolicySkip(t *testing.T) {
 	s := servePolicy(t, `{"limits": {"none": "0/s"}, "clients": {"hops": 1}, "routes": [
 		{"key": "address", "limits": "none", "skip": [{"address": "10.0.0.0/8"}, {"path": "/health", "method": "GET"}]}]}`)
@@ -320,6 +338,40 @@ func TestPolicySwap(t *testing.T) {
 	s.expect(t, 429, "GET", "/other", "X-API-KEY: a") // the counts are the limit's
 }
 
+// A policy is swapped as a whole: each answer is one policy's or the other's, and no count is lost.
+func TestPolicySwapUnderLoad(t *testing.T) {
+	text := `{"limits": {"a": "100/hour"}, "routes": [{"match": {"path": "/%s"}, "key": "address", "limits": "a", "respond": {"body": "%s"}},
+		{"match": {"path": "/**"}, "key": "address", "limits": "a", "respond": {"body": "other than %s"}}]}`
+	policies := make([]*policy.Policy, 2)
+	for i, name := range []string{"one", "two"} {
+		policies[i] = parsePolicy(t, fmt.Sprintf(text, name, name, name))
+	}
+	s := servePolicy(t, fmt.Sprintf(text, "one", "one", "one"))
+	var admitted atomic.Int64
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			for range 100 {
+				switch w := s.ask("GET", "/one"); {
+				case w.Code == 200 && (w.Body.String() == "one" || w.Body.String() == "other than two"):
+					admitted.Add(1)
+				case w.Code != 429:
+					t.Errorf("%d %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		if err := s.Swap(policies[i%2]); err != nil {
+			t.Error(err)
+		}
+	}
+	asking.Wait()
+	if admitted.Load() != 100 {
+		t.Errorf("%d admitted", admitted.Load())
+	}
+}
+
 func TestPolicyStoreLost(t *testing.T) {
 	told := 0
 	s := servePolicy(t, `{"limits": {"closed": "1/s", "open": {"rate": "1/s", "on-store-loss": "open"}}, "routes": [
@@ -357,6 +409,40 @@ func TestPolicyOptionsAreChecked(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+func ExamplePolicy() {
+	p, err := policy.Parse("stint.json", []byte(`{
+		"limits": {"hourly": "1/hour"},
+		"routes": [
+			{"match": {"path": "/health"}, "mode": "off", "respond": {"body": "ok"}},
+			{"match": {"path": "/**"}, "key": "address", "limits": ["hourly"]}
+		]}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	limiter, err := stint.NewWith(stint.Options{}) // the policy brings the limits
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer limiter.Close()
+	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	handler, err := httplimit.Policy(p, httplimit.PolicyOptions{Limiter: limiter, Next: hello})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, target := range []string{"/health", "/a", "/a"} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		fmt.Printf("%s %d %q\n", target, w.Code, w.Body)
+	}
+	// Output:
+	// /health 200 "ok"
+	// /a 200 "hello"
+	// /a 429 "Rate limit exceeded. Try again in 3600 seconds"
 }
 
 func BenchmarkPolicy(b *testing.B) {

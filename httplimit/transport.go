@@ -226,8 +226,7 @@ func (t *Transport) awaitServer(ctx context.Context, key string, h *hold, latest
 			return nil
 		case wait <= 0:
 			// The hold has ended, perhaps before its time. Now for the part that sets this request apart from the others.
-			goOn = earlier(goOn, now.Add(spread))
-			wait = goOn.Sub(now)
+			goOn, wait = now.Add(spread), spread
 		case t.options.Refuse || now.Add(wait).After(latest):
 			return &LimitedError{Key: key, RetryAfter: wait, ByServer: true}
 		default:
@@ -241,13 +240,6 @@ func (t *Transport) awaitServer(ctx context.Context, key string, h *hold, latest
 			return err
 		}
 	}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func (t *Transport) awaitLimiter(ctx context.Context, key string, latest time.Time) error {

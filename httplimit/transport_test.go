@@ -448,14 +448,19 @@ func TestTransportErrorsAndBounds(t *testing.T) {
 			_ = r.Body.Close()
 		}
 		// host0 to host6 were forgotten, which end first; host9 was not, and holds until 11 s.
-		r, err := c.Get("http://host9.test")
-		if err != nil {
-			t.Fatal(err)
+		for host, at := range map[string]time.Duration{"host0.test": 0, "host9.test": 11 * time.Second} {
+			start := u.calls
+			go func() {
+				if r, err := c.Get("http://" + host); err == nil {
+					_ = r.Body.Close()
+				}
+			}()
+			synctest.Wait()
+			if sent := u.calls > start; sent != (at == 0) {
+				t.Errorf("%s: sent at once is %v", host, sent)
+			}
 		}
-		_ = r.Body.Close()
-		if last := u.at[len(u.at)-1]; last != 11*time.Second {
-			t.Errorf("it was sent at %v", last)
-		}
+		time.Sleep(11 * time.Second)
 		c.CloseIdleConnections()
 	})
 	for _, o := range []httplimit.TransportOptions{

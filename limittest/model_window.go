@@ -85,7 +85,13 @@ func (m *windowModel) wait(now, end, used, n int64) int64 {
 // windowOf is how the limit's strategy divides time.
 func windowOf(l *stint.Limit) func(now int64) (start, end int64) {
 	if c, ok := l.Strategy.(stint.CalendarWindow); ok {
-		return func(now int64) (start, end int64) { return calendarWindow(c, now) }
+		var start, end int64 // of the last answer, which is often the next one
+		return func(now int64) (int64, int64) {
+			if now < start || now >= end {
+				start, end = calendarWindow(c, now)
+			}
+			return start, end
+		}
 	}
 	p := l.Ticks()
 	return func(now int64) (start, end int64) { return now - now%p, now - now%p + p }

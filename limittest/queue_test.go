@@ -17,8 +17,18 @@ import (
 // waiter is a caller who waits for units.
 type waiter struct {
 	cancel context.CancelFunc
-	done   bool
-	err    error
+	done   chan error
+}
+
+// ended says whether the wait has ended, and with what.
+func (w *waiter) ended() (bool, error) {
+	select {
+	case err := <-w.done:
+		w.done <- err // for whoever asks next
+		return true, err
+	default:
+		return false, nil
+	}
 }
 
 // replayQueue replays a trace of callers who wait, in virtual time. A replenishment is a period of an interval bucket.
@@ -96,15 +106,16 @@ func queueStep(t *testing.T, l *stint.Limiter, period time.Duration, waiters map
 		return fmt.Errorf("there is no operation %s", s.Op)
 	}
 	for id, w := range waiters {
+		ended, err := w.ended()
 		switch how, told := s.Done[strconv.Itoa(id)]; {
-		case told && !w.done:
+		case told && !ended:
 			return fmt.Errorf("waiter %d still waits, want %s", id, how)
-		case told && (how == "ok") != (w.err == nil):
-			return fmt.Errorf("waiter %d got %v, want %s", id, w.err, how)
-		case !told && w.done:
-			return fmt.Errorf("waiter %d is done (%v), and should wait", id, w.err)
+		case told && (how == "ok") != (err == nil):
+			return fmt.Errorf("waiter %d got %v, want %s", id, err, how)
+		case !told && ended:
+			return fmt.Errorf("waiter %d is done (%v), and should wait", id, err)
 		}
-		if w.done {
+		if ended {
 			delete(waiters, id)
 		}
 	}
@@ -114,17 +125,15 @@ func queueStep(t *testing.T, l *stint.Limiter, period time.Duration, waiters map
 // enqueue lets one more caller wait, and holds what comes of it at once to the trace.
 func enqueue(l *stint.Limiter, waiters map[int]*waiter, s *limittest.VectorStep, n int64) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &waiter{cancel: cancel}
-	go func() {
-		w.err = l.WaitN(ctx, "k", n)
-		w.done = true
-	}()
+	w := &waiter{cancel, make(chan error, 1)}
+	go func() { w.done <- l.WaitN(ctx, "k", n) }()
 	synctest.Wait()
 	now := "pending"
+	ended, err := w.ended()
 	switch {
-	case w.done && w.err == nil:
+	case ended && err == nil:
 		now = "ok"
-	case w.done:
+	case ended:
 		now = "fail"
 	}
 	want := s.Now
@@ -134,10 +143,10 @@ func enqueue(l *stint.Limiter, waiters map[int]*waiter, s *limittest.VectorStep,
 			want = "fail"
 		}
 	}
-	if now == "fail" && !errors.Is(w.err, stint.ErrQueueFull) && !errors.Is(w.err, stint.ErrNever) {
-		return fmt.Errorf("failed with %w", w.err)
+	if now == "fail" && !errors.Is(err, stint.ErrQueueFull) && !errors.Is(err, stint.ErrNever) {
+		return fmt.Errorf("failed with %w", err)
 	}
-	if w.done {
+	if ended {
 		cancel()
 	} else {
 		waiters[s.ID] = w

@@ -252,9 +252,9 @@ func storeForgetting(t *testing.T, s *shelf) {
 	for _, strategy := range s.Strategies {
 		limit := s.compiled(t, stint.Limit{Units: 4, Per: time.Second, Strategy: strategy})
 		models := map[string]Model{}
-		for round := range 6 {
-			for i := range 400 {
-				key := fmt.Sprint("k", (i*7+round*131)%1000)
+		for round := range 5 {
+			for i := range 200 {
+				key := fmt.Sprint("k", (i*7+round*131)%500)
 				if models[key] == nil {
 					models[key] = reference(limit)
 				}
@@ -263,7 +263,7 @@ func storeForgetting(t *testing.T, s *shelf) {
 				if why := differs(limit, op, got, want); why != "" {
 					t.Fatalf("%s key %s: %s: %s\n got %+v\nwant %+v", showLimit(limit), key, show(op), why, got, want)
 				}
-				clock.Advance(1000)
+				clock.Advance(2000)
 			}
 			for i := range 400 { // keys that come once
 				one(t, store, limit, fmt.Sprint("once", round, i), stint.TakeOp(1))

@@ -120,7 +120,7 @@ func storeNewKeyAtOnce(t *testing.T, s *shelf) {
 // storeManyKeysAtOnce: keys that are made and asked by many callers while the store grows each get their capacity.
 func storeManyKeysAtOnce(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	keys := 4000
+	keys := 1500
 	if s.RealClock {
 		keys = 100
 	}

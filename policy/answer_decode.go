@@ -60,8 +60,7 @@ func parseStatus(text string) (StatusRange, bool) {
 var overLimitFields = fields[OverLimit]{
 	{"format", func(d *decoder, o *OverLimit, n *Node, at *place) { d.overLimitFormat(o, n, at) }},
 	{"status", func(d *decoder, o *OverLimit, n *Node, at *place) {
-		status, _ := d.number(n, at, 400, 599)
-		o.Status = int(status)
+		o.Status = int(d.number(n, at, 400, 599))
 	}},
 }
 
@@ -87,8 +86,7 @@ const (
 
 var respondFields = fields[Response]{
 	{"status", func(d *decoder, r *Response, n *Node, at *place) {
-		status, _ := d.number(n, at, 200, 599)
-		r.Status = int(status)
+		r.Status = int(d.number(n, at, 200, 599))
 	}},
 	{"body", func(d *decoder, r *Response, n *Node, at *place) {
 		if n.Kind != Scalar {

@@ -118,9 +118,23 @@ next:
 			}
 			continue next
 		}
-		d.unknown(f.Line, f.Column, at, "field", f.Name, fs.names())
+		known := fs.names()
+		if home := homes[f.Name]; home != "" {
+			d.report(Mistake{Line: f.Line, Column: f.Column, Field: at.String(), Found: fmt.Sprintf("field %s in the wrong place", quote(f.Name)),
+				Allowed: fmt.Sprintf("it belongs in %s; known here: %s", home, oneOf(known))})
+			continue
+		}
+		d.unknown(f.Line, f.Column, at, "field", f.Name, known)
 	}
 	return true
+}
+
+// homes say where fields belong that are easily put elsewhere, by a slip of the indentation.
+var homes = map[string]string{
+	"path": "match", "method": "match", "host": "match", "query": "match",
+	"rate": "a limit", "burst": "a limit", "strategy": "a limit", "on-store-loss": "a limit", "on-change": "a limit",
+	"trusted-proxies": "clients", "hops": "clients", "ipv6-prefix": "clients",
+	"body": "respond", "upstream": "a route", "key": "a route", "cost": "a route",
 }
 
 // once are the fields of a map. A name that stands twice is reported, and counts where it stands first.
@@ -189,26 +203,26 @@ func (d *decoder) word(n *Node, at *place, words ...string) (string, bool) {
 	return "", false
 }
 
-// number reads a whole number.
-func (d *decoder) number(n *Node, at *place, least, most int64) (int64, bool) {
+// number reads a whole number; 0 if it is none.
+func (d *decoder) number(n *Node, at *place, least, most int64) int64 {
 	if n.Kind == Scalar {
 		if v, err := strconv.ParseInt(n.Text, 10, 64); err == nil && v >= least && v <= most {
-			return v, true
+			return v
 		}
 	}
 	d.wrongKind(n, at, fmt.Sprintf("a whole number from %d to %d", least, most))
-	return 0, false
+	return 0
 }
 
-// duration reads a span of time of Go's form.
-func (d *decoder) duration(n *Node, at *place, most time.Duration) (time.Duration, bool) {
+// duration reads a span of time of Go's form; 0 if it is none.
+func (d *decoder) duration(n *Node, at *place, most time.Duration) time.Duration {
 	if n.Kind == Scalar {
 		if v, err := time.ParseDuration(n.Text); err == nil && v >= 0 && v <= most {
-			return v, true
+			return v
 		}
 	}
 	d.wrongKind(n, at, fmt.Sprintf("a span of time up to %v, such as 500ms, 30s or 1m30s", most))
-	return 0, false
+	return 0
 }
 
 // each reads a list, or a single value as a list of one.

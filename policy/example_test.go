@@ -27,18 +27,16 @@ func Example() {
 	for range 3 {
 		claims, refusal := p.Match(call).Claims(call, nil)
 		if refusal != policy.NotRefused {
-			log.Fatal(refusal)
+			fmt.Println("refused at once:", refusal)
+			return
 		}
 		d, err := limiter.TakeAll(context.Background(), claims, nil)
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(d.Allowed, d.Remaining)
+		fmt.Println(d.Allowed, d.Remaining, err)
 	}
 	// Output:
-	// true 1
-	// true 0
-	// false 0
+	// true 1 <nil>
+	// true 0 <nil>
+	// false 0 <nil>
 }
 
 func ExampleParse_mistakes() {

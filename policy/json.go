@@ -26,6 +26,7 @@ func Parse(file string, data []byte) (*Policy, error) {
 
 // ParseNode reads JSON into a tree that knows its places. The error is a [*Mistakes].
 func ParseNode(file string, data []byte) (*Node, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, which some editors write and none shows
 	p := jsonParser{data: data, line: 1, column: 1}
 	fail := func(found, allowed string) (*Node, error) {
 		return nil, &Mistakes{List: []Mistake{{File: file, Line: p.line, Column: p.column, Found: found, Allowed: allowed}}}
@@ -41,7 +42,7 @@ func ParseNode(file string, data []byte) (*Node, error) {
 	p.decoder.UseNumber()
 	node, err := p.value(0)
 	if err == nil {
-		if _, err = p.next(); err == io.EOF {
+		if _, err = p.next(); errors.Is(err, io.EOF) {
 			return node, nil
 		} else if err == nil {
 			err = jsonError{"more after the end of the policy", "a file holds one policy"}

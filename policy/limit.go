@@ -87,7 +87,7 @@ type limitDraft struct {
 var limitFields = fields[limitDraft]{
 	{"rate", (*decoder).limitRate},
 	{"burst", func(d *decoder, l *limitDraft, n *Node, at *place) {
-		l.burst, _ = d.number(n, at, 1, 1<<62)
+		l.burst = d.number(n, at, 1, 1<<62)
 		l.burstNode = n
 	}},
 	{"strategy", (*decoder).limitStrategy},
@@ -101,7 +101,7 @@ var limitFields = fields[limitDraft]{
 			l.loss = StoreLoss(slices.Index(storeLosses, w))
 		}
 	}},
-	{"max-wait", func(d *decoder, l *limitDraft, n *Node, at *place) { l.wait, _ = d.duration(n, at, maxWait) }},
+	{"max-wait", func(d *decoder, l *limitDraft, n *Node, at *place) { l.wait = d.duration(n, at, maxWait) }},
 }
 
 // planFields are what a plan may say of a limit: its values. How it is kept stays the limit's own.

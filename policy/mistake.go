@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ type Mistake struct {
 // Error is one line: place, field, what was found, what is allowed.
 func (m *Mistake) Error() string {
 	var b strings.Builder
-	b.WriteString(m.File)
+	b.WriteString(cmp.Or(m.File, "policy"))
 	if m.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", m.Line, m.Column)
 	}
@@ -54,7 +55,7 @@ func (m *Mistakes) Error() string {
 		lines = append(lines, m.List[i].Error())
 	}
 	if m.More {
-		lines = append(lines, fmt.Sprintf("%s: and more; mend these %d first", m.List[0].File, len(m.List)))
+		lines = append(lines, fmt.Sprintf("%s: and more; mend these %d first", cmp.Or(m.List[0].File, "policy"), len(m.List)))
 	}
 	return strings.Join(lines, "\n")
 }

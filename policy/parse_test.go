@@ -87,6 +87,8 @@ func TestBadFiles(t *testing.T) {
 		"deep":         {strings.Repeat("[", 100_000), "f.json:1:33: nested too deeply"},
 		"not UTF-8":    {"{\"store\":\n \"\xff\"}", "f.json:2:3: the byte 0xff; a policy file is UTF-8 text"},
 		"more":         {`{"routes": [{"mode": "off"}]} {}`, "f.json:1:31: more after the end"},
+		"mark":         {"\ufeff{\"a\": 1}", "f.json:1:2: unknown field"},
+		"two of x":     {`{"headers": ["x", "x-seconds"]}`, "f.json:1:19: headers[1]: found x-seconds beside x"},
 		"comma":        {`{"routes": [{"mode": "off"},]}`, "f.json:1:28: not JSON"},
 		"large":        {strings.Repeat(" ", policy.MaxFile+1), "a policy file has at most"},
 		"null":         {`null`, "f.json:1:1: found nothing; allowed is a map"},

@@ -160,9 +160,11 @@ func (d *decoder) headers(p *draft, n *Node, at *place) {
 		if !ok {
 			return
 		}
-		if slices.Contains(p.Headers, w) || len(p.Headers) > 0 && (w == "none" || p.Headers[0] == "none") {
-			d.mistake(n, at, "found "+w+" beside "+oneOf(p.Headers), "each stands once, and none stands alone")
-			return
+		for _, other := range p.Headers {
+			if w == other || w == "none" || other == "none" || strings.HasPrefix(w, "x") && strings.HasPrefix(other, "x") {
+				d.mistake(n, at, "found "+w+" beside "+other, "each stands once, none stands alone, and x and x-seconds write the same headers")
+				return
+			}
 		}
 		p.Headers = append(p.Headers, w)
 	})
@@ -171,12 +173,10 @@ func (d *decoder) headers(p *draft, n *Node, at *place) {
 var clientFields = fields[Clients]{
 	{"trusted-proxies", func(d *decoder, c *Clients, n *Node, at *place) { c.TrustedProxies = d.networks(n, at) }},
 	{"hops", func(d *decoder, c *Clients, n *Node, at *place) {
-		hops, _ := d.number(n, at, 1, 32)
-		c.Hops = int(hops)
+		c.Hops = int(d.number(n, at, 1, 32))
 	}},
 	{"ipv6-prefix", func(d *decoder, c *Clients, n *Node, at *place) {
-		bits, _ := d.number(n, at, 1, 128)
-		c.IPv6Prefix = int(bits)
+		c.IPv6Prefix = int(d.number(n, at, 1, 128))
 	}},
 }
 

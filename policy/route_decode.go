@@ -220,13 +220,13 @@ const maxCost = 1 << 53
 
 var costFields = fields[Cost]{
 	{"header", func(d *decoder, c *Cost, n *Node, at *place) { c.Header = d.headerName(n, at) }},
-	{"default", func(d *decoder, c *Cost, n *Node, at *place) { c.Default, _ = d.number(n, at, 1, maxCost) }},
-	{"max", func(d *decoder, c *Cost, n *Node, at *place) { c.Max, _ = d.number(n, at, 1, maxCost) }},
+	{"default", func(d *decoder, c *Cost, n *Node, at *place) { c.Default = d.number(n, at, 1, maxCost) }},
+	{"max", func(d *decoder, c *Cost, n *Node, at *place) { c.Max = d.number(n, at, 1, maxCost) }},
 }
 
 func (d *decoder) routeCost(r *routeDraft, n *Node, at *place) {
 	if n.Kind != Map {
-		r.Cost.Default, _ = d.number(n, at, 0, maxCost)
+		r.Cost.Default = d.number(n, at, 0, maxCost)
 		return
 	}
 	before := d.found

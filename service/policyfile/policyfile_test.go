@@ -135,6 +135,35 @@ func TestDefault(t *testing.T) {
 	}
 }
 
+// The policy that the design shows is one.
+func TestPolicyOfTheDesign(t *testing.T) {
+	p, err := policyfile.Parse("design.yaml", []byte(`
+store: memory
+limits:
+  per-key:  {rate: 10/s, strategy: sliding-window-log}
+  hourly:   {rate: 100/hour, strategy: token-bucket, on-store-loss: local}
+  module:   {rate: 100/hour, strategy: interval-bucket}
+plans:
+  pro:      {hourly: 10000/hour}
+clients:
+  trusted-proxies: [127.0.0.0/8]
+  ipv6-prefix: 64
+routes:
+  - {match: {path: /limit},   require: api-key, key: user, limits: [per-key]}
+  - {match: {path: /api/**, method: [POST]}, key: [user, route], limits: [hourly], cost: 5, mode: shadow}
+  - {match: {path: /**},      key: address, limits: [hourly], upstream: "http://127.0.0.1:5000"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Warnings) != 1 || p.Warnings[0].Field != "limits.module" {
+		t.Errorf("%+v", p.Warnings)
+	}
+	if got := p.Limit("hourly").For("pro").String(); got != "10000/hour token-bucket" {
+		t.Error(got)
+	}
+}
+
 // What the built-in policy shows in comments works when the comment signs are taken away.
 func TestDefaultComments(t *testing.T) {
 	var text strings.Builder

@@ -161,7 +161,7 @@ func decisions(r run) (string, error) {
 	if r.only == "" {
 		text += "\n" + bench.RatiosTable(rows, results)
 	}
-	return text, nil
+	return text + "\n" + bench.AllocationsTable(rows, results, contestants), nil
 }
 
 func strategies(r run) (string, error) {
@@ -170,7 +170,8 @@ func strategies(r run) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.heading("%d rounds of %v each", r.effort.Rounds, r.effort.Slice) + bench.StrategiesTable(rows, results), nil
+	return r.heading("%d rounds of %v each", r.effort.Rounds, r.effort.Slice) + bench.StrategiesTable(rows, results) + "\n" +
+		bench.AllocationsTable(rows, results, bench.Strategies()), nil
 }
 
 // keepers are the contestants that keep keys, Stint once.
@@ -208,7 +209,7 @@ func expiry(r run) (string, error) {
 		}
 		t.Line(c.Name, fmt.Sprintf("%.0f", float64(e.Peak)/1e6), fmt.Sprintf("%.1f", float64(e.After)/1e6), milliseconds(e.Longest))
 	}
-	return r.heading("limits that are full again after %v; then %d new keys, which are live at the end", r.ttl, r.grow/10) + t.String(), nil
+	return r.heading("limits that are full again after %v; then, for %v, %d new keys, which are live at the end", r.ttl, r.ttl, r.grow/10) + t.String(), nil
 }
 
 func pauses(r run) (string, error) {

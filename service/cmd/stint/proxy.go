@@ -58,7 +58,8 @@ func (c *proxyCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	return c.serve(ctx, t, store, handler, log, func(url string) string { return c.hello(url, options.Limiter.Limits()) })
+	hello := func(url string) string { return c.hello(url, options.Limiter.Limits()) }
+	return c.serve(ctx, t, &job{handler: handler, store: store, log: log, hello: hello})
 }
 
 // options are those of the flags for the middleware, and the trusted networks.

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/httplimit"
@@ -43,16 +42,14 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	if err := s.start(p, limiter); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	var watching sync.WaitGroup
-	watched, unwatch := context.WithCancel(ctx)
+	defer s.close()
+	j := &job{handler: s.handler, store: store, log: log, hello: func(url string) string { return c.hello(url, p) }}
 	if c.Config != "" {
-		watching.Go(func() { watch(watched, c.Config, func() { s.reload(c.Config) }) })
+		w := newWatcher(c.Config)
+		defer w.stop()
+		j.background = append(j.background, func(ctx context.Context) { w.watch(ctx, func() { s.reload(c.Config) }) })
 	}
-	err = c.serve(ctx, t, store, s.handler, log, func(url string) string { return c.hello(url, p) })
-	unwatch()
-	watching.Wait()
-	s.close()
-	return err
+	return c.serve(ctx, t, j)
 }
 
 // policy is the file's, or the built-in one.

@@ -52,6 +52,31 @@ func (s *serving) memory() (*stint.Memory, error) {
 	return store, nil
 }
 
+// job is what a command serves.
+type job struct {
+	handler    http.Handler
+	store      *stint.Memory // is closed at the end
+	log        *slog.Logger
+	hello      func(url string) string     // what is printed at the start
+	background []func(ctx context.Context) // what else goes on until the end
+}
+
+// serve answers requests until ctx ends.
+func (s *serving) serve(ctx context.Context, t *terminal, j *job) error {
+	if s.Snapshot != "" {
+		j.background = append(j.background, func(ctx context.Context) { watchSnapshots(ctx, j.store, j.log) })
+	}
+	var others sync.WaitGroup
+	until, end := context.WithCancel(ctx)
+	for _, other := range j.background {
+		others.Go(func() { other(until) })
+	}
+	err := s.answer(ctx, t, j)
+	end()
+	others.Wait()
+	return errors.Join(err, j.store.Close())
+}
+
 // snapshotCheck is how often a snapshot that could not be written is told of.
 const snapshotCheck = 10 * time.Second
 
@@ -71,22 +96,8 @@ func watchSnapshots(ctx context.Context, store *stint.Memory, log *slog.Logger) 
 	}
 }
 
-// serve answers requests until ctx ends, and closes the store. hello says what is served, given the address.
-func (s *serving) serve(ctx context.Context, t *terminal, store *stint.Memory, handler http.Handler, log *slog.Logger,
-	hello func(url string) string) error {
-	var watching sync.WaitGroup
-	watched, unwatch := context.WithCancel(ctx)
-	if s.Snapshot != "" {
-		watching.Go(func() { watchSnapshots(watched, store, log) })
-	}
-	err := s.answer(ctx, t, handler, log, hello)
-	unwatch()
-	watching.Wait()
-	return errors.Join(err, store.Close())
-}
-
-// answer answers requests until ctx ends.
-func (s *serving) answer(ctx context.Context, t *terminal, handler http.Handler, log *slog.Logger, hello func(url string) string) error {
+// answer listens, says so, and answers until ctx ends.
+func (s *serving) answer(ctx context.Context, t *terminal, j *job) error {
 	if s.MaxBody < 0 || s.MaxHeader < 0 || s.Drain < 0 {
 		return fmt.Errorf("--max-body, --max-header and --drain cannot be negative")
 	}
@@ -94,13 +105,13 @@ func (s *serving) answer(ctx context.Context, t *terminal, handler http.Handler,
 		return fmt.Errorf("--listen %q: write HOST:PORT, or :PORT for every address of this machine", s.Listen)
 	}
 	bound, err := server.Listen(server.Options{
-		Address: s.Listen, Handler: handler, Log: log, LogRequests: s.LogRequests,
+		Address: s.Listen, Handler: j.handler, Log: j.log, LogRequests: s.LogRequests,
 		Drain: s.Drain, MaxHeaderBytes: s.MaxHeader, MaxBodyBytes: s.MaxBody,
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(t.out, hello(bound.URL())); err != nil {
+	if _, err := fmt.Fprint(t.out, j.hello(bound.URL())); err != nil {
 		_ = bound.Close()
 		return err
 	}

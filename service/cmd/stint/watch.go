@@ -26,27 +26,39 @@ func loadPolicy(file string) (*policy.Policy, error) {
 // watchEvery is how often a file is looked at.
 const watchEvery = time.Second
 
-// watch calls changed when the file has changed, and on SIGHUP, until ctx ends. The file is found by its name each time, so
-// that replacing it is a change like writing to it.
-func watch(ctx context.Context, file string, changed func()) {
-	hangUp := make(chan os.Signal, 1)
-	signal.Notify(hangUp, syscall.SIGHUP)
-	defer signal.Stop(hangUp)
+// watcher notices that a file changes. The file is found by its name each time, so that replacing it is a change like writing
+// to it.
+type watcher struct {
+	file   string
+	seen   glance
+	hangUp chan os.Signal
+}
+
+// newWatcher watches from now on. SIGHUP counts as a change from now on, too, and no longer ends the program.
+func newWatcher(file string) *watcher {
+	w := &watcher{file: file, seen: look(file), hangUp: make(chan os.Signal, 1)}
+	signal.Notify(w.hangUp, syscall.SIGHUP)
+	return w
+}
+
+func (w *watcher) stop() { signal.Stop(w.hangUp) }
+
+// watch calls changed when the file has changed, until ctx ends.
+func (w *watcher) watch(ctx context.Context, changed func()) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	seen := look(file)
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangUp:
-			seen = look(file)
-			changed()
+		case <-w.hangUp:
+			asked = true
 		case <-tick.C:
-			if now := look(file); now != seen {
-				seen = now
-				changed()
-			}
+		}
+		if now := look(w.file); asked || now != w.seen {
+			w.seen = now
+			changed()
 		}
 	}
 }

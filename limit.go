@@ -118,7 +118,7 @@ func (l Limit) Compile() (*Limit, error) {
 	if l.Per%Tick == 0 {
 		l.ticks = int64(l.Per / Tick)
 	}
-	if b, ok := l.Strategy.(interface{ builtin() traits }); ok {
+	if b, ok := builtinStrategy(l.Strategy); ok {
 		t := b.builtin()
 		l.builtin, l.wall, l.ordered = true, t.wall, t.ordered
 	}
@@ -140,6 +140,16 @@ func defaultStrategy(burst int64) Strategy {
 		return TokenBucket{}
 	}
 	return SlidingLog{}
+}
+
+// builtinStrategy is a strategy of our own. A type of a user's that embeds one of them is not.
+func builtinStrategy(s Strategy) (interface{ builtin() traits }, bool) {
+	switch s.(type) {
+	case TokenBucket, IntervalBucket, FixedWindow, CalendarWindow, SlidingLog, SlidingCounter, Concurrency, Pacing, unlimited:
+		b, ok := s.(interface{ builtin() traits })
+		return b, ok
+	}
+	return nil, false
 }
 
 // traits are what the core knows of its own strategies.

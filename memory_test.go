@@ -537,3 +537,21 @@ func TestMemoryAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// embedded has a built-in strategy's methods and is none of ours.
+type embedded struct{ TokenBucket }
+
+func (embedded) Name() string { return "embedded" }
+
+func TestEmbeddedStrategyIsNotOurs(t *testing.T) {
+	m, _ := newTestMemory(t, MemoryOptions{})
+	l := newTestLimiter(t, m, Limit{Units: 3, Per: time.Hour, Strategy: embedded{}})
+	if l.Limits()[0].builtin {
+		t.Error("a type that embeds a built-in strategy is taken for it")
+	}
+	for i := range 4 {
+		if l.Allow("k") != (i < 3) {
+			t.Errorf("call %d decided wrongly", i)
+		}
+	}
+}

@@ -173,7 +173,6 @@ func TestSharedKey(t *testing.T) {
 
 func TestEveryKey(t *testing.T) {
 	c := newClock()
-	mux := http.NewServeMux()
 	request := func(change func(*http.Request)) *http.Request {
 		r := httptest.NewRequest("GET", "/users/7/posts?token=%00t&token=u", nil)
 		r.Header.Set("X-User", "ann")
@@ -215,7 +214,7 @@ func TestEveryKey(t *testing.T) {
 		{policy.Tuple(policy.Address(), policy.Header("X-User")), stint.Key("192.0.2.1", "ann")},
 		{policy.Func("host", func(c policy.Call) (string, bool) { return c.Host() + c.Path() + c.Method(), true }), "example.com/users/7/postsGET"},
 	} {
-		mux = http.NewServeMux()
+		mux := http.NewServeMux()
 		mux.Handle("GET /users/{id}/posts", spy(row.key))
 		seen = ""
 		if r := ask(mux, request(nil)); r.StatusCode != 204 || seen != row.want {

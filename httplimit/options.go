@@ -111,7 +111,7 @@ func challenge(k policy.Key) string {
 		case kind == "header" && strings.EqualFold(name, "Authorization"):
 			return "Bearer"
 		case kind == "header" || kind == "cookie" || part == "user" || part == "plan" || part == "api-key":
-			return "ApiKey in=" + string(appendString(nil, part))
+			return "ApiKey in=" + quotedString(part)
 		}
 	}
 	return ""

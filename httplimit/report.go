@@ -93,7 +93,7 @@ func (s *labels) of(l *stint.Limit) *label {
 
 func newLabel(l *stint.Limit) *label {
 	name := PolicyName(l)
-	made := &label{name: name, quoted: string(appendString(nil, name))}
+	made := &label{name: name, quoted: quotedString(name)}
 	buf := append([]byte(made.quoted), ";q="...)
 	buf = appendInteger(buf, l.Capacity())
 	if l.Strategy != nil && l.Strategy.Name() == "concurrency" {

@@ -16,16 +16,16 @@ const maxInteger = 999_999_999_999_999
 // maxField bounds how much of a field is read; a longer one is malformed.
 const maxField = 8 << 10
 
-// appendString appends a String; what is not printable ASCII must have been taken out before, see safeName.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
+// quotedString is a String; what is not printable ASCII must have been taken out before, see [PolicyName].
+func quotedString(s string) string {
+	quoted := []byte{'"'}
 	for i := range len(s) {
 		if s[i] == '"' || s[i] == '\\' {
-			dst = append(dst, '\\')
+			quoted = append(quoted, '\\')
 		}
-		dst = append(dst, s[i])
+		quoted = append(quoted, s[i])
 	}
-	return append(dst, '"')
+	return string(append(quoted, '"'))
 }
 
 // appendInteger appends an Integer, held to the range of the format.
@@ -97,19 +97,7 @@ func parseMembers(text string, named bool) ([]member, bool) {
 	var members []member
 	for !p.done() {
 		var m member
-		ok := true
-		if named {
-			if m.name, ok = p.key(); !ok {
-				return nil, false
-			}
-			m.bareItem = bareItem{kind: booleanItem, integer: 1}
-			if p.eat('=') {
-				m.bareItem, ok = p.item()
-			}
-		} else {
-			m.bareItem, ok = p.item()
-		}
-		if !ok || !p.parameters(&m) {
+		if !p.member(&m, named) || !p.parameters(&m) {
 			return nil, false
 		}
 		members = append(members, m)
@@ -167,22 +155,36 @@ func (p *parser) take(in func(byte) bool) string {
 	return p.text[start:p.at]
 }
 
+// member reads an item, or a key with one.
+func (p *parser) member(m *member, named bool) (ok bool) {
+	if named {
+		m.name, m.bareItem, ok = p.keyed()
+	} else {
+		m.bareItem, ok = p.item()
+	}
+	return ok
+}
+
 func (p *parser) parameters(m *member) bool {
 	for p.eat(';') {
 		p.skip(" ")
-		name, ok := p.key()
+		name, value, ok := p.keyed()
 		if !ok {
 			return false
-		}
-		value := bareItem{kind: booleanItem, integer: 1}
-		if p.eat('=') {
-			if value, ok = p.item(); !ok {
-				return false
-			}
 		}
 		m.parameters = append(m.parameters, parameter{name, value})
 	}
 	return true
+}
+
+// keyed reads a key and its value, which is true if none is said.
+func (p *parser) keyed() (string, bareItem, bool) {
+	name, ok := p.key()
+	if !ok || !p.eat('=') {
+		return name, bareItem{kind: booleanItem, integer: 1}, ok
+	}
+	value, ok := p.item()
+	return name, value, ok
 }
 
 func (p *parser) key() (string, bool) {

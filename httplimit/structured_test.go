@@ -65,7 +65,7 @@ func TestParseList(t *testing.T) {
 
 func TestAppend(t *testing.T) {
 	for _, row := range []struct{ got, want string }{
-		{string(appendString(nil, `a"b\c`)), `"a\"b\\c"`},
+		{quotedString(`a"b\c`), `"a\"b\\c"`},
 		{string(appendInteger(nil, 1<<62)), "999999999999999"},
 		{string(appendInteger(nil, -1<<63)), "-999999999999999"},
 		{string(appendBytes(nil, []byte("App-999"))), ":QXBwLTk5OQ==:"},
@@ -95,8 +95,7 @@ func FuzzStructured(f *testing.F) {
 			}
 		}
 		name := printable(text)
-		field := appendString(nil, name)
-		field = appendInteger(append(field, ";n="...), n)
+		field := appendInteger([]byte(quotedString(name)+";n="), n)
 		field = appendBytes(append(field, ";pk="...), key)
 		if len(field) > maxField {
 			return

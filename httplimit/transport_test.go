@@ -88,7 +88,7 @@ func inBubble(t *testing.T, o httplimit.TransportOptions, answer func(n int, r *
 }
 
 // fetch sends a GET and closes what comes back.
-func fetch(c *http.Client, ctx context.Context) (int, error) {
+func fetch(ctx context.Context, c *http.Client) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, "GET", "http://api.test/", nil)
 	if err != nil {
 		return 0, err
@@ -154,7 +154,7 @@ func TestTransportObeys(t *testing.T) {
 				return says(200)
 			}, func(t *testing.T, c *http.Client, u *upstream) {
 				for range 2 {
-					if _, err := fetch(c, t.Context()); err != nil {
+					if _, err := fetch(t.Context(), c); err != nil {
 						t.Error(err)
 					}
 				}
@@ -173,7 +173,7 @@ func TestTransportKeepsToWhatIsLeft(t *testing.T) {
 		return says(200)
 	}, func(t *testing.T, c *http.Client, u *upstream) {
 		for range 5 {
-			if _, err := fetch(c, t.Context()); err != nil {
+			if _, err := fetch(t.Context(), c); err != nil {
 				t.Error(err)
 			}
 		}
@@ -198,7 +198,7 @@ func TestTransportCountsThoseUnderWay(t *testing.T) {
 		for _, after := range []time.Duration{0, 0, 2 * time.Second} {
 			wg.Go(func() {
 				time.Sleep(after)
-				if _, err := fetch(c, t.Context()); err != nil {
+				if _, err := fetch(t.Context(), c); err != nil {
 					t.Error(err)
 				}
 			})
@@ -237,7 +237,7 @@ func TestTransportRefuses(t *testing.T) {
 		}
 	}
 	inBubble(t, httplimit.TransportOptions{Refuse: true}, hold, func(t *testing.T, c *http.Client, u *upstream) {
-		_, _ = fetch(c, t.Context())
+		_, _ = fetch(t.Context(), c)
 		time.Sleep(10 * time.Second)
 		closed := false
 		r, _ := http.NewRequest("POST", "http://api.test/", closer{strings.NewReader("x"), &closed})
@@ -249,24 +249,24 @@ func TestTransportRefuses(t *testing.T) {
 		u.expect(t, 0)
 	})
 	inBubble(t, httplimit.TransportOptions{MaxWait: 29 * time.Second}, hold, func(t *testing.T, c *http.Client, u *upstream) {
-		_, _ = fetch(c, t.Context())
-		_, err := fetch(c, t.Context())
+		_, _ = fetch(t.Context(), c)
+		_, err := fetch(t.Context(), c)
 		check(t, err, 30*time.Second) // longer than MaxWait: at once
 		u.expect(t, 0)
 	})
 	inBubble(t, httplimit.TransportOptions{}, hold, func(t *testing.T, c *http.Client, u *upstream) {
-		_, _ = fetch(c, t.Context())
+		_, _ = fetch(t.Context(), c)
 		ctx, cancel := context.WithTimeout(t.Context(), 29*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := fetch(c, ctx)
+		_, err := fetch(ctx, c)
 		check(t, err, 30*time.Second) // the deadline is too near: at once
 		if time.Since(start) != 0 {
 			t.Error("it waited in vain")
 		}
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		if _, err := fetch(c, ctx); !errors.Is(err, context.Canceled) {
+		if _, err := fetch(ctx, c); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want the context's", err)
 		}
 		u.expect(t, 0)
@@ -352,7 +352,7 @@ func TestTransportCancelledBetweenRetries(t *testing.T) {
 	}, func(t *testing.T, c *http.Client, u *upstream) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(7*time.Second, cancel)
-		if _, err := fetch(c, ctx); !errors.Is(err, context.Canceled) {
+		if _, err := fetch(ctx, c); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 		u.expect(t, 0, 5*time.Second)
@@ -386,7 +386,7 @@ func TestTransportKeepsToALimiter(t *testing.T) {
 		}
 		c := &http.Client{Transport: transport}
 		for range 4 {
-			if _, err := fetch(c, t.Context()); err != nil {
+			if _, err := fetch(t.Context(), c); err != nil {
 				t.Error(err)
 			}
 		}
@@ -394,7 +394,7 @@ func TestTransportKeepsToALimiter(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
 		var limited *httplimit.LimitedError
-		if _, err := fetch(c, ctx); !errors.As(err, &limited) || limited.ByServer || !errors.Is(err, stint.ErrDeadline) {
+		if _, err := fetch(ctx, c); !errors.As(err, &limited) || limited.ByServer || !errors.Is(err, stint.ErrDeadline) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -406,9 +406,9 @@ func TestTransportKeepsToALimiter(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := &http.Client{Transport: transport}
-		_, _ = fetch(c, t.Context())
+		_, _ = fetch(t.Context(), c)
 		var limited *httplimit.LimitedError
-		if _, err := fetch(c, t.Context()); !errors.As(err, &limited) || limited.RetryAfter != time.Second || limited.ByServer {
+		if _, err := fetch(t.Context(), c); !errors.As(err, &limited) || limited.RetryAfter != time.Second || limited.ByServer {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -422,7 +422,7 @@ func TestTransportLooksAtTheServerFirst(t *testing.T) {
 		transport, _ := httplimit.NewTransport(httplimit.TransportOptions{Base: u, Limiter: l, Refuse: true})
 		c := &http.Client{Transport: transport}
 		for range 5 {
-			_, _ = fetch(c, t.Context())
+			_, _ = fetch(t.Context(), c)
 		}
 		if d, _ := l.Peek(t.Context(), "api.test", 1); d.Remaining != 9 {
 			t.Errorf("%d left, want 9", d.Remaining)
@@ -479,10 +479,10 @@ func TestTransportSpreads(t *testing.T) {
 		}
 		return says(200)
 	}, func(t *testing.T, c *http.Client, u *upstream) {
-		_, _ = fetch(c, t.Context())
+		_, _ = fetch(t.Context(), c)
 		var wg sync.WaitGroup
 		for range 50 {
-			wg.Go(func() { _, _ = fetch(c, t.Context()) })
+			wg.Go(func() { _, _ = fetch(t.Context(), c) })
 		}
 		wg.Wait()
 		apart := map[time.Duration]bool{}

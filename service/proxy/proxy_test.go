@@ -322,18 +322,23 @@ func TestWebsocket(t *testing.T) {
 }
 
 func TestClientThatLeavesCancelsUpstream(t *testing.T) {
+	var log bytes.Buffer
 	arrived, cancelled := make(chan struct{}), make(chan struct{})
 	front := inFront(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(arrived)
 		<-r.Context().Done()
 		close(cancelled)
-	}))
+	}), func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	ctx, leave := context.WithCancel(t.Context())
 	go func() { <-arrived; leave() }()
 	if _, err := front.Client().Transport.RoundTrip(request(t, "GET", front.URL, nil).WithContext(ctx)); err == nil {
 		t.Error("a request that was cancelled was answered")
 	}
 	<-cancelled
+	front.Close()
+	if log.Len() > 0 {
+		t.Errorf("a client that left is no failure of the upstream: %s", log.String())
+	}
 }
 
 func TestUpstreamFails(t *testing.T) {

@@ -158,7 +158,6 @@ func (s *Server) Serve(ctx context.Context) error {
 		return nil
 	}
 	left := s.inFlight.Load()
-	cut()
 	_ = s.http.Close() // it can only say that a connection was closed already
 	s.options.Log.Warn("stopped before all requests had ended", "cut", left, "drain", s.options.Drain)
 	return ErrCut

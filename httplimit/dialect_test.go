@@ -198,3 +198,34 @@ func TestRenderer(t *testing.T) {
 		t.Error("a negative jitter was accepted")
 	}
 }
+
+// Of handlers in a row the strictest is told, whichever of them refuses and whether or not they wrap the writer.
+func TestStackedHandlersTellTheStrictest(t *testing.T) {
+	for _, direct := range []bool{false, true} {
+		for _, row := range []struct {
+			outer, inner int64 // units an hour
+			want         [][]string
+		}{
+			{5, 2, [][]string{
+				{"X-RateLimit-Limit: 2", "X-RateLimit-Remaining: 1", "Retry-After: "},
+				{"X-RateLimit-Limit: 2", "X-RateLimit-Remaining: 0", "Retry-After: "},
+				{"X-RateLimit-Limit: 2", "X-RateLimit-Remaining: 0", "Retry-After: 1800"},
+			}},
+			{1, 9, [][]string{
+				{"X-RateLimit-Limit: 1", "X-RateLimit-Remaining: 0", "Retry-After: "},
+				{"X-RateLimit-Limit: 1", "X-RateLimit-Remaining: 0", "Retry-After: 3600"},
+			}},
+		} {
+			c := newClock()
+			x := httplimit.Answers{Headers: []httplimit.Dialect{httplimit.XRateLimit{Seconds: true}}, DirectWriter: direct}
+			limited := func(next http.Handler, n int64) http.Handler {
+				return handler(t, next, httplimit.Options{Limiter: c.limiter(t, stint.PerHour(n).WithBurst(n)), Answers: x})
+			}
+			h := limited(limited(sets(), row.inner), row.outer)
+			for i, want := range row.want {
+				checkHeaders(t, fmt.Sprintf("%d behind %d, direct %v, request %d", row.inner, row.outer, direct, i),
+					ask(h, request("/", "X-User: ann")).Header, want)
+			}
+		}
+	}
+}

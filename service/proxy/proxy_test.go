@@ -17,6 +17,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -247,6 +248,57 @@ func TestLargeBodies(t *testing.T) {
 	}
 	if res.Trailer.Get("Sum") != fmt.Sprintf("%x", sent.Sum64()) {
 		t.Errorf("trailer %v", res.Trailer)
+	}
+}
+
+// An upstream may answer before it has read the request. Whatever becomes of the rest, the connection to the client stays sane.
+func TestAnswersOvertakeRequests(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			http.Error(w, "too much", http.StatusRequestEntityTooLarge)
+			return
+		}
+		_, _ = io.WriteString(w, "ok")
+	}))
+	t.Cleanup(upstream.Close)
+	p, err := New(Options{Upstream: upstream.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	front := httptest.NewUnstartedServer(p)
+	front.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(&log, nil), slog.LevelError)
+	front.Start()
+	t.Cleanup(p.Close)
+	var clients sync.WaitGroup
+	for range 8 {
+		clients.Go(func() {
+			for range 20 {
+				// A client that writes while the connection is closed on it gets an error in place of the answer.
+				res, err := front.Client().Post(front.URL, "text/plain", io.LimitReader(rand.Reader, 1<<20))
+				if err == nil {
+					if res.StatusCode != http.StatusRequestEntityTooLarge {
+						t.Errorf("early answer: %s", res.Status)
+					}
+					_, _ = io.Copy(io.Discard, res.Body)
+					_ = res.Body.Close()
+				}
+				res, err = front.Client().Get(front.URL)
+				if err != nil {
+					t.Errorf("the request after it: %v", err)
+					continue
+				}
+				if body, err := io.ReadAll(res.Body); string(body) != "ok" || err != nil {
+					t.Errorf("the request after it: %q, %v", body, err)
+				}
+				_ = res.Body.Close()
+			}
+		})
+	}
+	clients.Wait()
+	front.Close()
+	if log.Len() > 0 {
+		t.Errorf("the server logged:\n%s", log.String())
 	}
 }
 

@@ -55,15 +55,11 @@ type patientBody struct {
 	silence time.Duration
 }
 
-// Read sets a deadline and takes it away at the body's end: from there on the server reads ahead only to notice that the
-// client has gone, and a deadline would look like that.
+// Read sets the deadline. At the body's end the server takes it away, since it then reads ahead only to notice that the client
+// has gone.
 func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.conn.SetReadDeadline(time.Now().Add(b.silence)) // fails only where the connection is gone: Read will say it
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.conn.SetReadDeadline(time.Time{})
-	}
-	return n, err
+	return b.ReadCloser.Read(p)
 }
 
 // answer remembers what was answered, for the log.

@@ -10,7 +10,8 @@
 //
 // Bodies are streamed both ways and flushed at once, so that server-sent events arrive when they are sent; websockets and other
 // upgrades pass; trailers pass both ways; Expect: 100-continue is asked of the upstream. A client that leaves cancels its
-// request upstream.
+// request upstream. Over HTTP/1 an answer that begins before the request has ended ends the request: what is left of it is not
+// handed on any more. (The standard library's server can do both at once, but breaks connections over it.)
 //
 // X-Forwarded-For, -Host and -Proto tell the upstream who asked. What a client says in such headers, in Forwarded and in
 // X-Real-Ip is dropped, unless the client is a trusted proxy itself.

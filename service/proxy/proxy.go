@@ -113,12 +113,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "CONNECT is not served here: this proxy stands before one service.", http.StatusMethodNotAllowed)
 		return
 	}
-	if r.ContentLength != 0 && r.ProtoMajor == 1 {
-		// Else the server would read the rest of the request before it sends the first byte of an answer.
-		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
-			p.options.Log.Debug("answers cannot overtake requests", "error", err)
-		}
-	}
 	p.reverse.ServeHTTP(w, r)
 }
 

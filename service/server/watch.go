@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -26,7 +27,9 @@ func (s *Server) watched(next http.Handler) http.Handler {
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 		}
-		r.Body = &patientBody{r.Body, http.NewResponseController(w), s.options.Silence}
+		body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), silence: s.options.Silence}
+		defer body.end()
+		r.Body = body
 		next.ServeHTTP(answer, r)
 	})
 }
@@ -53,13 +56,27 @@ type patientBody struct {
 	io.ReadCloser
 	conn    *http.ResponseController
 	silence time.Duration
+
+	mu    sync.Mutex
+	ended bool // the connection belongs to the next request
 }
 
 // Read sets the deadline. At the body's end the server takes it away, since it then reads ahead only to notice that the client
 // has gone.
 func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.conn.SetReadDeadline(time.Now().Add(b.silence)) // fails only where the connection is gone: Read will say it
+	b.mu.Lock()
+	if !b.ended {
+		_ = b.conn.SetReadDeadline(time.Now().Add(b.silence)) // fails only where the connection is gone: Read will say it
+	}
+	b.mu.Unlock()
 	return b.ReadCloser.Read(p)
+}
+
+// end is for readers that outlive the handler, as a reverse proxy's can: they may set no deadline any more.
+func (b *patientBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
 }
 
 // answer remembers what was answered, for the log.

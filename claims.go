@@ -3,6 +3,7 @@ package stint
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // NewClaim is a claim of n units of the key of a compiled limit.
@@ -71,10 +72,18 @@ func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (d D
 			return Decision{}, l.failed(ctx, claims[i].Key, claims[i].Op.Min, err)
 		}
 	}
-	if len(claims) == 1 && !claims[0].Shadow {
+	if len(claims) == 1 && !claims[0].Shadow && l.queue.idle() {
 		err = l.doOne(ctx, claims[0].Limit, claims[0].Key, claims[0].Op, claims[0].Op.Min, &d)
 		if into != nil {
 			into[0] = d
+		}
+		return d, err
+	}
+	if !l.queue.idle() && l.overtakes(claims) {
+		d, err = l.PeekAll(ctx, claims, into)
+		d.standBehind()
+		for i := range into {
+			into[i].standBehind()
 		}
 		return d, err
 	}
@@ -112,6 +121,18 @@ func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (d D
 	return d, nil
 }
 
+// overtakes says whether a claim takes from a key that somebody waits for under this limiter's limits.
+func (l *Limiter) overtakes(claims []Claim) bool {
+	limits := *l.limits.Load()
+	for i := range claims {
+		c := &claims[i]
+		if c.Op.Max > 0 && slices.Contains(limits, c.Limit) && l.queue.waits(c.Key) {
+			return true
+		}
+	}
+	return false
+}
+
 // enforced appends the claims that have a say, those on the same limit and key added up.
 func enforced(into, claims []Claim) ([]Claim, error) {
 next:
@@ -123,6 +144,13 @@ next:
 			same := &into[k]
 			if same.Limit != c.Limit || same.Key != c.Key {
 				continue
+			}
+			if c.Op.Max == 0 { // a look beside a take
+				continue next
+			}
+			if same.Op.Max == 0 {
+				same.Op = c.Op
+				continue next
 			}
 			if c.Op.Max > math.MaxInt64-same.Op.Max || c.Op.Min > math.MaxInt64-same.Op.Min {
 				return nil, c.Limit.errorf("costs that add up to more than 2^63 units; ask for less")

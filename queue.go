@@ -253,11 +253,18 @@ func refillTime(limits []*Limit, units int64) time.Duration {
 // behindWaiters is the decision of a call that may not overtake those who wait.
 func (l *Limiter) behindWaiters(ctx context.Context, key string, cost int64, into *Decision) error {
 	err := l.ask(ctx, key, LookOp(cost), into)
-	if err == nil && into.Allowed {
-		into.Allowed, into.Reason, into.RetryAfter = false, Queued, Unknown
+	if err == nil {
+		into.standBehind()
 	}
 	if l.observers != nil {
 		l.observe(ctx, key, cost, *into, err)
 	}
 	return err
+}
+
+// standBehind makes of a look that would pass the refusal of a call that others wait before.
+func (d *Decision) standBehind() {
+	if d.Allowed {
+		d.Allowed, d.Reason, d.RetryAfter = false, Queued, Unknown
+	}
 }

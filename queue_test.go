@@ -97,6 +97,10 @@ func TestWaitIsNotOvertaken(t *testing.T) {
 				if d, _ := l.Take(ctx, "k", 1); d.Allowed {
 					t.Errorf("a newcomer overtook a waiter: %+v", d)
 				}
+				all, err := l.TakeAll(ctx, []Claim{NewClaim(l.Limits()[0], "k", 1)}, make([]Decision, 1))
+				if err != nil || all.Allowed || all.Reason != Queued {
+					t.Errorf("a call with claims overtook a waiter: %+v, %v", all, err)
+				}
 				if !l.Allow("other") {
 					t.Error("a wait for one key held up another")
 				}

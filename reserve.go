@@ -28,7 +28,7 @@ func (d *Decision) Receipt() (Receipt, bool) {
 }
 
 // Refund gives back what the receipt proves, as far as it is still worth anything: on a token bucket the part that has not been
-// refilled since, on windows what was taken in the window that still counts. It returns the units given back. A second time is
+// refilled since (nothing while the key is in debt or booked ahead), on windows what was taken in the window that still counts. It returns the units given back. A second time is
 // ErrReceiptUsed.
 func (l *Limiter) Refund(ctx context.Context, r Receipt) (int64, error) {
 	return l.refund(ctx, r, r.N)

@@ -109,6 +109,9 @@ func (l *Limit) bucketGiveBack(s State, now, missing int64, op Op) (State, Answe
 	if op.Min > 0 && now+l.byP.up(missing, l.p) != op.Min {
 		back = 0 // somebody has booked since
 	}
+	if op.Kind() == Refund && missing > l.full {
+		back = 0 // units are booked ahead: what came back now would be granted again at an instant that is another's
+	}
 	if op.Wait > 0 {
 		// Refill may have healed a part of what was taken: only the rest is worth anything, or law 1 would break.
 		back = max(0, back-min(max(0, now-op.Wait), maxFill)*l.p)

@@ -23,6 +23,9 @@ func applyWide(s State, l *Limit, now int64, op Op) (State, Answer) {
 		return s, a
 	default:
 		back := l.owedBack(missing, now, op)
+		if op.Kind() == Refund && full.less(missing) {
+			back = uint128{} // units are booked ahead, as in the one-word form
+		}
 		if back.isZero() && op.Kind() != Clear {
 			return s, l.wideAnswer(0, missing, full)
 		}

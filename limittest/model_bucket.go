@@ -76,6 +76,9 @@ func (m *bucketModel) Apply(now int64, op stint.Op) stint.Answer {
 		if op.Kind() == stint.Refund {
 			healed := after(whole(now), whole(op.Wait))
 			back = after(back, healed.Mul(healed, m.rate))
+			if missing.Cmp(m.burst) > 0 {
+				back = new(big.Rat) // units are booked ahead, and none may be granted twice at one instant
+			}
 		}
 		if back.Cmp(missing) > 0 {
 			back = missing

@@ -28,7 +28,7 @@ func (k Key) Of(c Call) (string, bool) {
 		return "", false
 	}
 	if v, ok := k.of(c); ok && v != "" {
-		return v, true
+		return stint.Key(v), true // a value from outside cannot imitate a tuple
 	}
 	if k.other != nil {
 		return k.other.Of(c)

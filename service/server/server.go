@@ -152,7 +152,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err == nil {
 		err = s.waitForUpgraded(drain)
 	}
-	_ = <-ended // that it was told to stop
+	if stopped := <-ended; !errors.Is(stopped, http.ErrServerClosed) {
+		s.options.Log.Warn("listening ended by itself", "error", stopped)
+	}
 	if err == nil {
 		s.options.Log.Info("stopped")
 		return nil

@@ -56,6 +56,9 @@ func (r *bucketReference) giveBack(now int64, back *big.Rat) int64 {
 }
 
 func (r *bucketReference) refund(now, n, at int64) int64 {
+	if r.at(now); r.missing.Cmp(big.NewRat(r.limit.capacity, 1)) > 0 {
+		return 0 // in debt
+	}
 	healed := new(big.Rat).Mul(r.rate, big.NewRat(now-at, 1))
 	return r.giveBack(now, healed.Sub(big.NewRat(n, 1), healed))
 }
@@ -206,6 +209,21 @@ func TestBookingAhead(t *testing.T) {
 			if n, a := l.Strategy.Apply(s, l, now, UndoOp(2, full)); n != before || a.Granted != 2 {
 				t.Errorf("%s: undone to %+v, was %+v", strategy.Name(), n, before)
 			}
+		}
+	}
+}
+
+// Units that are booked ahead are granted at instants of their own: what a refund gave back meanwhile would be granted at one
+// of them once more.
+func TestRefundWhileBookedAhead(t *testing.T) {
+	for _, l := range []Limit{PerSecond(1).WithBurst(1), {Units: 4_000_037, Per: 1009 * time.Millisecond, Burst: 1, Strategy: TokenBucket{}}} {
+		c := mustCompile(t, l)
+		now, s := int64(1e15), State{}
+		for range 3 {
+			s, _ = c.Strategy.Apply(s, c, now, WithinOp(1, 1e9))
+		}
+		if n, a := c.Strategy.Apply(s, c, now, RefundOp(1, now)); n != s || a.Granted != 0 {
+			t.Errorf("%v: %d given back while two are booked ahead", c, a.Granted)
 		}
 	}
 }

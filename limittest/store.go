@@ -80,6 +80,7 @@ var storeLaws = []storeLaw{
 	{"law8_forgetting_is_invisible", needsClock | needsExact, storeForgetting},
 	{"law9_keys_never_meet", needsExact, storeKeysNeverMeet},
 	{"law10_bounds_on_everything", 0, storeBounds},
+	{"law10_close_leaves_nothing", 0, storeLeavesNothing},
 	{"batches", needsExact, storeBatches},
 	{"receipts_once_only", needsExact, storeReceipts},
 	{"resets_void_receipts", needsClock | needsExact, storeResetVoids},

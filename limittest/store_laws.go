@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
 
@@ -353,6 +354,21 @@ func storeBounds(t *testing.T, s *shelf) {
 	if _, _, err := store.One(ctx, limit, "k", stint.TakeOp(1)); !errors.Is(err, stint.ErrClosed) {
 		t.Fatalf("a closed store answers %v", err)
 	}
+}
+
+// storeLeavesNothing: a store that was used and closed leaves no goroutine behind.
+func storeLeavesNothing(t *testing.T, s *shelf) {
+	before := goleak.IgnoreCurrent()
+	store, _ := s.begin(t)
+	for _, limit := range s.lasting(t, 5) {
+		one(t, store, limit, "k", stint.TakeOp(1))
+	}
+	for range 2 { // a second time does no harm
+		if err := store.Close(); err != nil {
+			t.Fatalf("close: %v", err)
+		}
+	}
+	goleak.VerifyNone(t, before)
 }
 
 // storeBatches holds a batch to the calls one by one, each with an error of its own.

@@ -126,8 +126,12 @@ func (m *Memory) Many(ctx context.Context, claims []Claim, into []Outcome) error
 			continue
 		}
 		t := (*table)(atomic.LoadPointer(&c.Limit.home))
-		d := t.dir.Load()
-		o.Answer, o.Mark, o.Err = m.at(t, d, d.segment(h), h, c.Limit, c.Key, c.Op, now)
+		done := false
+		if o.Answer, o.Mark, done = t.warm(t.dir.Load().segment(h), h, c.Op, now); done {
+			o.Err = nil
+			continue
+		}
+		o.Answer, o.Mark, o.Err = m.settle(t, h, c.Limit, c.Key, c.Op, now)
 	}
 	return nil
 }

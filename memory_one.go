@@ -15,15 +15,22 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 		return m.oneUnusual(l, key, op)
 	}
 	h := m.seed.hash(key)
-	d := t.dir.Load()
-	s := d.segment(h)
+	s := t.dir.Load().segment(h)
 	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
 	prefetch(unsafe.Pointer(s.at(s.home(h))))
-	now, err := m.nowFor(l)
-	if err != nil {
-		return Answer{}, 0, err
+	now := m.now()
+	if uint64(now) >= uint64(m.due.Load()) {
+		if err := m.housekeep(now); err != nil {
+			return Answer{}, 0, err
+		}
 	}
-	return m.at(t, d, s, h, l, key, op, now)
+	if l.wall {
+		now += m.skew.Load()
+	}
+	if a, mark, done := t.warm(s, h, op, now); done {
+		return a, mark, nil
+	}
+	return m.settle(t, h, l, key, op, now)
 }
 
 // oneAt is One at an instant that the caller has read from the store before.
@@ -33,37 +40,38 @@ func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, er
 		return m.oneUnusual(l, key, op)
 	}
 	h := m.seed.hash(key)
-	d := t.dir.Load()
-	return m.at(t, d, d.segment(h), h, l, key, op, now)
-}
-
-// at does one operation at the instant now: the short way for a key that is there, with one word that nobody holds.
-func (m *Memory) at(t *table, d *directory, s *segment, h uint64, l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
-	if !t.records {
-		for i, end := s.home(h), s.end(); ; {
-			p := s.at(i)
-			x := p.hash.Load()
-			if x|1 == h {
-				for {
-					word := p.word.Load()
-					if word&held != 0 {
-						return m.settle(t, h, l, key, op, now)
-					}
-					n, a := l.Strategy.Apply(State{A: int64(word >> 1)}, l, now, op)
-					if next := uint64(n.A) << 1; next == word || p.word.CompareAndSwap(word, next) {
-						return a, NewMark(now) | markApproximate*Mark(^x&1), nil
-					}
-				}
-			}
-			if x == 0 {
-				break
-			}
-			if i += 16; i == end {
-				i = 0
-			}
-		}
+	if a, mark, done := t.warm(t.dir.Load().segment(h), h, op, now); done {
+		return a, mark, nil
 	}
 	return m.settle(t, h, l, key, op, now)
+}
+
+// warm does one operation the short way, on a key that is there with one word of state, unless somebody holds the word or
+// changes it meanwhile.
+func (t *table) warm(s *segment, h uint64, op Op, now int64) (Answer, Mark, bool) {
+	if t.records {
+		return Answer{}, 0, false
+	}
+	for i, end := s.home(h), s.end(); ; {
+		p := s.at(i)
+		x := p.hash.Load()
+		if x|1 == h {
+			word := p.word.Load()
+			if word&held != 0 {
+				return Answer{}, 0, false
+			}
+			n, a := t.limit.Strategy.Apply(State{A: int64(word >> 1)}, t.limit, now, op)
+			next := uint64(n.A) << 1
+			done := next == word || p.word.CompareAndSwap(word, next)
+			return a, NewMark(now) | markApproximate*Mark(^x&1), done
+		}
+		if x == 0 {
+			return Answer{}, 0, false
+		}
+		if i += 16; i == end {
+			i = 0
+		}
+	}
 }
 
 // oneUnusual is One when the limit is new to the store, something is blocked, or the operation is not a take or a look.
@@ -86,7 +94,7 @@ func (m *Memory) oneUnusual(l *Limit, key string, op Op) (Answer, Mark, error) {
 			return Answer{}, 0, err
 		}
 	}
-	return m.at(t, t.dir.Load(), t.dir.Load().segment(h), h, l, key, op, now)
+	return m.settle(t, h, l, key, op, now)
 }
 
 // blocked is the answer for a key that is blocked: what it has left, and when the block ends.

@@ -499,6 +499,9 @@ func (t *savedTable) limit() *Limit {
 		l.Strategy = dormant{t.strategy, t.words}
 		c, _ = l.Compile()
 	}
+	if _, asleep := c.Strategy.(dormant); asleep {
+		c.variant = ^c.variant // no limit counts by it, not even one with the same values
+	}
 	return c
 }
 

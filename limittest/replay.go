@@ -68,6 +68,9 @@ func replayOn(v *Vector, to accounts) error {
 	if err := r.configure(); err != nil {
 		return err
 	}
+	if v.unread != nil {
+		return v.unread
+	}
 	r.scale()
 	if err := r.start(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package limittest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,28 +14,34 @@ import (
 // together runs f in so many goroutines at once.
 func together(n int, f func(i int)) {
 	var wg sync.WaitGroup
-	start := make(chan struct{})
+	var arrived atomic.Int32
 	for i := range n {
 		wg.Go(func() {
-			<-start
+			arrived.Add(1)
+			for arrived.Load() < int32(n) {
+				runtime.Gosched()
+			}
 			f(i)
 		})
 	}
-	close(start)
 	wg.Wait()
 }
 
 // storeExactlyCapacity: callers on one key get its capacity together, not one unit more, and none less where a store is exact.
 func storeExactlyCapacity(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	for _, limit := range s.lasting(t, 500) {
-		want := int64(500)
+	units := int64(20_000) // many, so that the callers do meet
+	if s.RealClock {
+		units = 500
+	}
+	for _, limit := range s.lasting(t, units) {
+		want := units
 		if !countsUnits(limit) {
 			want = 1
 		}
 		var granted, failed atomic.Int64
 		together(s.Callers, func(int) {
-			for range 4 * 500 / s.Callers {
+			for range int(2*units) / s.Callers {
 				a, _, err := store.One(context.Background(), limit, "k", stint.TakeOp(1))
 				if err != nil {
 					failed.Add(1)

@@ -273,7 +273,7 @@ func trapRemaining(t *testing.T, b *bench) {
 func trapFractions(t *testing.T, b *bench) {
 	b.each(func(r *rig) {
 		model := b.Model(r.limit)
-		for i := range 600 {
+		for i := range 150 {
 			op := stint.TakeOp(1)
 			switch {
 			case i%5 == 4:

@@ -21,6 +21,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
+# $(call each,NAME,COMMAND) runs the command in every module, whatever fails, and fails if one did.
+each = failed=; for m in $(MODULES); do echo "$(1) $$m"; (cd $$m && $(2)) || failed+=" $$m"; done; \
+	[ -z "$$failed" ] || { echo "$(1) failed in:$$failed"; exit 1; }
+
 .PHONY: help
 help: ## list the tasks
 	@echo "Stint: make TASK"
@@ -58,11 +62,11 @@ format: ## check that all Go files are formatted
 
 .PHONY: vet
 vet: ## go vet, all modules
-	@for m in $(MODULES); do echo "go vet $$m"; (cd $$m && go vet ./...); done
+	@$(call each,go vet,go vet ./...)
 
 .PHONY: lint
 lint: $(LINTER) ## golangci-lint (staticcheck and more), all modules
-	@for m in $(MODULES); do echo "golangci-lint $$m"; (cd $$m && $(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...); done
+	@$(call each,golangci-lint,$(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...)
 
 # A folder per version, so that a new pin is a new install.
 $(LINTER):
@@ -74,7 +78,7 @@ install-tools: $(LINTER) ## install the pinned tools under bin/
 
 .PHONY: tidy
 tidy: ## check that every go.mod is tidy
-	@for m in $(MODULES); do echo "go mod tidy $$m"; (cd $$m && go mod tidy -diff); done
+	@$(call each,go mod tidy,go mod tidy -diff)
 
 .PHONY: bench
 bench: ## measure Stint beside its peers into docs/benchmarks.md (QUICK=1: a rough table on the screen)

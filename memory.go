@@ -98,18 +98,20 @@ func (m *Memory) Many(ctx context.Context, claims []Claim, into []Outcome) error
 		}
 		claims, into = claims[batchSize:], into[batchSize:]
 	}
-	var hashes [batchSize]uint64
+	var places [batchSize]struct {
+		hash, lines uint64
+		segment     *segment
+	}
 	for i := range claims {
 		c := &claims[i]
 		t := (*table)(atomic.LoadPointer(&c.Limit.home))
 		if t == nil || t.store != m || m.unusual.Load() != 0 {
-			hashes[i] = 0
 			continue
 		}
 		h := m.seed.hash(c.Key)
-		hashes[i] = h
-		s := t.dir.Load().segment(h)
-		prefetch(unsafe.Pointer(s.at(s.home(h))))
+		s, lines := t.dir.Load().place(h)
+		prefetch(unsafe.Pointer(s.at(home(h, lines))))
+		places[i].hash, places[i].lines, places[i].segment = h, lines, s
 	}
 	if len(claims) == 0 {
 		return nil
@@ -119,19 +121,18 @@ func (m *Memory) Many(ctx context.Context, claims []Claim, into []Outcome) error
 		return err
 	}
 	for i := range claims {
-		c, o := &claims[i], &into[i]
-		h := hashes[i]
-		if h == 0 || c.Limit.wall || c.Op.Max < 0 {
+		c, o, at := &claims[i], &into[i], &places[i]
+		if at.hash == 0 || c.Limit.wall || c.Op.Max < 0 {
 			o.Answer, o.Mark, o.Err = m.oneUnusual(c.Limit, c.Key, c.Op)
 			continue
 		}
 		t := (*table)(atomic.LoadPointer(&c.Limit.home))
-		done := false
-		if o.Answer, o.Mark, done = t.warm(t.dir.Load().segment(h), h, c.Op, now); done {
+		var done bool
+		if o.Answer, o.Mark, done = t.warm(at.segment, at.lines, at.hash, c.Op, now); done {
 			o.Err = nil
 			continue
 		}
-		o.Answer, o.Mark, o.Err = m.settle(t, h, c.Limit, c.Key, c.Op, now)
+		o.Answer, o.Mark, o.Err = m.settle(t, at.hash, c.Limit, c.Key, c.Op, now)
 	}
 	return nil
 }

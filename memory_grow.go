@@ -168,9 +168,9 @@ func (t *table) compact(s *segment, h uint64, live []entry, lines uint64) {
 
 // newDirectory is the directory of a table with one segment. It has two entries, so that its shift stays below 64.
 func newDirectory(s *segment) *directory {
-	d := &directory{shift: 63, segments: make([]atomicSegment, 2)}
-	d.segments[0].Store(s)
-	d.segments[1].Store(s)
+	d := makeDirectory(63)
+	d.put(0, s)
+	d.put(1, s)
 	return d
 }
 

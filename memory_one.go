@@ -15,9 +15,9 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 		return m.oneUnusual(l, key, op)
 	}
 	h := m.seed.hash(key)
-	s := t.dir.Load().segment(h)
+	s, lines := t.dir.Load().place(h)
 	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
-	prefetch(unsafe.Pointer(s.at(s.home(h))))
+	prefetch(unsafe.Pointer(s.at(home(h, lines))))
 	now := m.now()
 	if uint64(now) >= uint64(m.due.Load()) {
 		if err := m.housekeep(now); err != nil {
@@ -27,7 +27,7 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	if l.wall {
 		now += m.skew.Load()
 	}
-	if a, mark, done := t.warm(s, h, op, now); done {
+	if a, mark, done := t.warm(s, lines, h, op, now); done {
 		return a, mark, nil
 	}
 	return m.settle(t, h, l, key, op, now)
@@ -40,7 +40,8 @@ func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, er
 		return m.oneUnusual(l, key, op)
 	}
 	h := m.seed.hash(key)
-	if a, mark, done := t.warm(t.dir.Load().segment(h), h, op, now); done {
+	s, lines := t.dir.Load().place(h)
+	if a, mark, done := t.warm(s, lines, h, op, now); done {
 		return a, mark, nil
 	}
 	return m.settle(t, h, l, key, op, now)
@@ -48,11 +49,11 @@ func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, er
 
 // warm does one operation the short way, on a key that is there with one word of state, unless somebody holds the word or
 // changes it meanwhile.
-func (t *table) warm(s *segment, h uint64, op Op, now int64) (Answer, Mark, bool) {
+func (t *table) warm(s *segment, lines, h uint64, op Op, now int64) (Answer, Mark, bool) {
 	if t.records {
 		return Answer{}, 0, false
 	}
-	for i, end := s.home(h), s.end(); ; {
+	for i, start := home(h, lines), home(h, lines); ; {
 		p := s.at(i)
 		x := p.hash.Load()
 		if x|1 == h {
@@ -68,8 +69,11 @@ func (t *table) warm(s *segment, h uint64, op Op, now int64) (Answer, Mark, bool
 		if x == 0 {
 			return Answer{}, 0, false
 		}
-		if i += 16; i == end {
+		if i += 16; i == uintptr(lines)*lineSize {
 			i = 0
+		}
+		if i == start {
+			return Answer{}, 0, false // lines was less than the segment's, and all of them are taken
 		}
 	}
 }

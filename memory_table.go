@@ -40,6 +40,7 @@ type table struct {
 type directory struct {
 	shift    uint8 // 64 − the directory's depth, at most 63
 	segments []atomicSegment
+	lines    []atomic.Uint32 // of each segment, or less while it is being replaced, never more
 }
 
 // atomicSegment is a place in a directory.
@@ -172,16 +173,44 @@ func (s *segment) at(offset uintptr) *slot {
 	return (*slot)(unsafe.Add(unsafe.Pointer(s), headSize+offset))
 }
 
-// home is where the probe for a hash begins, end where it goes on at the start.
-func (s *segment) home(h uint64) uintptr { return uintptr(uint64(uint32(h))*s.lines>>32) * lineSize }
-func (s *segment) end() uintptr          { return uintptr(s.lines) * lineSize }
+// home is where the probe for a hash begins in so many lines, end where it goes on at the start.
+func home(h, lines uint64) uintptr { return uintptr(uint64(uint32(h))*lines>>32) * lineSize }
+func (s *segment) end() uintptr    { return uintptr(s.lines) * lineSize }
 
 func (d *directory) segment(h uint64) *segment { return d.segments[h>>(d.shift&63)].Load() }
+
+// place is the segment of a hash and its lines without a look at the segment's head, which on a cold key would be one more page
+// to find. The lines are never more than the segment's own: put sees to it by the order in which it writes, and the segment is
+// read twice here since a segment that was replaced never comes back. Where they are less, a probe may miss its key.
+func (d *directory) place(h uint64) (*segment, uint64) {
+	i := h >> (d.shift & 63)
+	for {
+		s := d.segments[i].Load()
+		lines := d.lines[i].Load()
+		if d.segments[i].Load() == s {
+			return s, uint64(lines)
+		}
+	}
+}
+
+// put lets an entry point at a segment. Table.mu is held, or nobody knows the directory yet.
+func (d *directory) put(i int, s *segment) {
+	if old := d.segments[i].Load(); old != nil && old.lines > s.lines {
+		d.lines[i].Store(uint32(s.lines))
+	}
+	d.segments[i].Store(s)
+	d.lines[i].Store(uint32(s.lines))
+}
+
+func makeDirectory(shift uint8) *directory {
+	n := 1 << (64 - shift)
+	return &directory{shift: shift, segments: make([]atomicSegment, n), lines: make([]atomic.Uint32, n)}
+}
 
 // find is the slot of a hash and its offset, or nil. key is compared where the table keeps keys.
 func (t *table) find(s *segment, h uint64, key string) (*slot, uintptr) {
 	end := s.end()
-	for i := s.home(h); ; {
+	for i := home(h, s.lines); ; {
 		p := s.at(i)
 		x := p.hash.Load()
 		if x|1 == h && (!t.exact || s.extra.keys[i/t.stride] == key) {
@@ -197,9 +226,9 @@ func (t *table) find(s *segment, h uint64, key string) (*slot, uintptr) {
 }
 
 // insert puts a slot into a segment that has room, which only the holder of its mutex may.
-func (t *table) insert(s *segment, h uint64, key string, st State) *slot {
+func (t *table) insert(s *segment, h uint64, key string, st State) {
 	end := s.end()
-	i := s.home(h | 1)
+	i := home(h|1, s.lines)
 	for s.at(i).hash.Load() != 0 {
 		if i += t.stride; i == end {
 			i = 0
@@ -219,7 +248,6 @@ func (t *table) insert(s *segment, h uint64, key string, st State) *slot {
 	}
 	p.hash.Store(h)
 	s.used++
-	return p
 }
 
 // state reads what a slot holds, but for A, for whoever holds it.
@@ -287,11 +315,11 @@ func (t *table) swing(s, low, high *segment, h uint64) {
 	defer t.mu.Unlock()
 	d := t.dir.Load()
 	if low != high && 64-d.shift < low.depth {
-		double := &directory{shift: d.shift - 1, segments: make([]atomicSegment, 2*len(d.segments))}
+		double := makeDirectory(d.shift - 1)
 		for i := range d.segments {
 			p := d.segments[i].Load()
-			double.segments[2*i].Store(p)
-			double.segments[2*i+1].Store(p)
+			double.put(2*i, p)
+			double.put(2*i+1, p)
 		}
 		d = double
 		t.dir.Store(d)
@@ -303,6 +331,6 @@ func (t *table) swing(s, low, high *segment, h uint64) {
 		if i >= span/2 {
 			to = high
 		}
-		d.segments[first+i].Store(to)
+		d.put(first+i, to)
 	}
 }

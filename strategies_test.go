@@ -96,7 +96,7 @@ func (tr *trace) step() {
 	if tr.random.IntN(3) == 0 {
 		switch tr.random.IntN(8) {
 		case 0:
-			tr.now += 1
+			tr.now++
 		case 1:
 			tr.now += tr.limit.span()
 		case 2:

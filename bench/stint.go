@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"time"
 
 	"github.com/stint-go/stint"
 )
@@ -109,6 +110,10 @@ func Strategies() []Contestant {
 	hourly := func(units int64) stint.Limit { return stint.PerHour(units).WithBurst(units) }
 	paced := func(int64) stint.Limit { return stint.PerSecond(1e6).WithStrategy(stint.Pacing{}) }
 	calendar := func(units int64) stint.Limit { return stint.PerCalendarDay(units, nil) }
+	slots := func(units int64) stint.Limit {
+		// Short, since a receipt that was used is remembered for as long.
+		return stint.Limit{Units: units, Per: 10 * time.Millisecond, Strategy: stint.Concurrency{}}
+	}
 	of := func(name string, ask func(*stint.Limiter) *Subject, limits ...func(int64) stint.Limit) Contestant {
 		return Contestant{Name: name, Ours: true, New: func(l Limit) (*Subject, error) {
 			made := make([]stint.Limit, len(limits))
@@ -126,7 +131,7 @@ func Strategies() []Contestant {
 		of("sliding window counter", allow, by(stint.SlidingCounter{})),
 		of("sliding window log", allow, by(stint.SlidingLog{})),
 		of("pacing", allow, paced),
-		of("concurrency, a slot taken and given back", lend, by(stint.Concurrency{})),
+		of("concurrency, a slot taken and given back", lend, slots),
 		of("two token buckets, one call", allow, bucket, hourly),
 	}
 }

@@ -27,10 +27,10 @@
 // # How much
 //
 // The defaults take seconds. -rapid.checks (100) and -rapid.steps set how many random traces are tried and how long they are,
-// -limittest.rounds (5) how many histories are recorded for linearizability, and -limittest.callers (8) how many goroutines
+// -limittest.rounds (50) how many histories are recorded for linearizability, and -limittest.callers (8) how many goroutines
 // call at once. For a long proof:
 //
-//	go test ./limittest -rapid.checks=100000 -limittest.rounds=500 -timeout=0
+//	go test ./limittest -rapid.checks=100000 -limittest.rounds=5000 -timeout=0
 //
 // A failed trace is shrunk, and printed with what was done and answered; -rapid.seed repeats it.
 package limittest

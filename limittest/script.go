@@ -112,7 +112,7 @@ const decade = int64(10 * 365 * 24 * time.Hour / stint.Tick)
 // window, far ahead, or back.
 func (s *script) move(t *rapid.T, now int64, k kinds) int64 {
 	span := s.span()
-	next := now
+	var next int64
 	switch kind := rapid.IntRange(0, 11).Draw(t, "time"); {
 	case kind < 2:
 		next = now + rapid.Int64Range(0, 3).Draw(t, "ticks")

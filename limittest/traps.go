@@ -313,9 +313,9 @@ func trapDebt(t *testing.T, b *bench) {
 
 func trapFarFuture(t *testing.T, b *bench) {
 	b.each(func(r *rig) {
-		model := b.Model(r.limit)
 		for _, at := range []int64{1 << 31, 1 << 50, stint.MaxInstant - 100_000_000} {
-			r.now, r.state, model = at, stint.State{}, b.Model(r.limit)
+			model := b.Model(r.limit)
+			r.now, r.state = at, stint.State{}
 			for i := range 30 {
 				op := stint.TakeOp(1 + int64(i)%2)
 				got, want := r.apply(op), model.Apply(r.now, op)

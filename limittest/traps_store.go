@@ -118,7 +118,7 @@ func trapFlood(t *testing.T, s *shelf) {
 			key := fmt.Sprint("heavy", i)
 			empty[key] = ask(key, 10).Granted == 10 // not so where the store is full and turns new keys away
 		}
-		for i := range 4000 {
+		for i := range 1500 {
 			ask(fmt.Sprint("flood", i), 1)
 		}
 		for key, used := range empty {

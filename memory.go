@@ -75,6 +75,9 @@ func (m *Memory) now() int64 {
 	return m.start + int64(time.Since(m.base))/int64(Tick)
 }
 
+// earliest is an instant that is not after now, an instant of the store, on any clock that a limit counts by.
+func (m *Memory) earliest(now int64) int64 { return now - max(0, -m.skew.Load()) }
+
 // nowFor is the instant for a limit: the store's own, or the wall's where its windows are aligned to the wall. Every call
 // begins with it, and does the housekeeping that is due.
 func (m *Memory) nowFor(l *Limit) (int64, error) {
@@ -122,11 +125,11 @@ func (m *Memory) Many(ctx context.Context, claims []Claim, into []Outcome) error
 	}
 	for i := range claims {
 		c, o, at := &claims[i], &into[i], &places[i]
-		if at.hash == 0 || c.Limit.wall || c.Op.Max < 0 {
+		t := (*table)(atomic.LoadPointer(&c.Limit.home))
+		if at.hash == 0 || t.store != m || c.Limit.wall || c.Op.Max < 0 { // another store may have taken the limit meanwhile
 			o.Answer, o.Mark, o.Err = m.oneUnusual(c.Limit, c.Key, c.Op)
 			continue
 		}
-		t := (*table)(atomic.LoadPointer(&c.Limit.home))
 		var done bool
 		if o.Answer, o.Mark, done = t.warm(at.segment, at.lines, at.hash, c.Op, now); done {
 			o.Err = nil
@@ -146,12 +149,19 @@ func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce ui
 	if err != nil {
 		return Answer{}, 0, err
 	}
+	t, err := m.table(l)
+	if err != nil {
+		return Answer{}, 0, err
+	}
+	// The notes stay locked until the units are back, so that no reset comes between.
+	m.notes.mu.Lock()
+	defer m.notes.mu.Unlock()
 	if worth, err := m.notes.use(m, l, key, op.Wait, nonce, now); err != nil || !worth {
 		return Answer{}, NewMark(now), err
 	}
-	a, mark, err := m.oneUnusual(l, key, op)
+	a, mark, err := m.settle(t, m.seed.hash(key), l, key, op, now)
 	if err != nil {
-		m.notes.unuse(nonce)
+		delete(m.notes.used, nonce)
 	}
 	return a, mark, err
 }

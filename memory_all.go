@@ -22,7 +22,7 @@ type grip struct {
 
 // All implements [Store]. The slots are held in the order of their addresses, so that calls with the same claims in another
 // order wait for each other and never in a circle.
-func (m *Memory) All(_ context.Context, claims []Claim, into []Outcome) error {
+func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error {
 	var few [4]grip
 	grips := few[:0]
 	if len(claims) > len(few) {
@@ -50,7 +50,10 @@ func (m *Memory) All(_ context.Context, claims []Claim, into []Outcome) error {
 		grips = append(grips, g)
 	}
 	if blocked {
-		return m.allBlocked(claims, into)
+		if still, err := m.allBlocked(claims, into); still || err != nil {
+			return err
+		}
+		return m.All(ctx, claims, into) // the block has ended meanwhile
 	}
 	for range maxTries {
 		there, err := m.locate(grips, claims, into)
@@ -66,9 +69,7 @@ func (m *Memory) All(_ context.Context, claims []Claim, into []Outcome) error {
 		if !foreign {
 			for k := range grips {
 				g := &grips[k]
-				before := g.t.state(g.s, g.p, g.i, g.word)
-				g.state = g.t.room(before, claims[g.claim].Op)
-				m.bytes.Add(g.state.logBytes() - before.logBytes())
+				g.state = g.t.room(g.t.state(g.s, g.p, g.i, g.word), claims[g.claim].Op)
 			}
 			if decideHeld(grips, claims, into) {
 				settleHeld(grips)
@@ -112,23 +113,24 @@ func (m *Memory) blockedUntil(c *Claim) int64 {
 	return m.notes.blockedUntil(c.Limit.ID, c.Key)
 }
 
-// allBlocked refuses a call of which a key is blocked, and says what each claim would have got.
-func (m *Memory) allBlocked(claims []Claim, into []Outcome) error {
+// allBlocked refuses a call of which a key is blocked, and says what each claim would have got. It is false if none of them is
+// blocked any more.
+func (m *Memory) allBlocked(claims []Claim, into []Outcome) (blocked bool, err error) {
 	for i := range claims {
-		c := &claims[i]
+		c, o := &claims[i], &into[i]
 		op := c.Op
-		if op.Max > 0 {
+		if op.Max != 0 {
 			op = LookOp(op.Min)
 		}
-		var err error
-		if into[i].Answer, into[i].Mark, err = m.oneUnusual(c.Limit, c.Key, op); err != nil {
-			return err
+		if o.Answer, o.Mark, err = m.oneUnusual(c.Limit, c.Key, op); err != nil {
+			return false, err
 		}
-		if into[i].Wait == 0 && !into[i].Mark.has(markBlocked) {
-			into[i].Granted = c.Op.Min
+		blocked = blocked || o.Mark.has(markBlocked)
+		if o.Wait == 0 && c.Op.Max > 0 {
+			o.Granted = c.Op.Min
 		}
 	}
-	return nil
+	return blocked, nil
 }
 
 // locate finds the slot of every claim. Where one is missing it first asks all claims what they would get, and makes the slots
@@ -146,18 +148,18 @@ func (m *Memory) locate(grips []grip, claims []Claim, into []Outcome) (bool, err
 	for k := range grips {
 		g := &grips[k]
 		c := &claims[g.claim]
-		look := c.Op
-		if look.Max > 0 {
-			takes = true
-			look = LookOp(look.Min)
+		takes = takes || c.Op.Max != 0
+		if c.Op.Max < 0 {
+			continue // what gives back is never refused
 		}
-		a, mark, err := m.settle(g.t, g.hash, c.Limit, c.Key, look, g.now)
+		a, mark, err := m.settle(g.t, g.hash, c.Limit, c.Key, LookOp(c.Op.Min), g.now)
 		if err != nil {
 			return false, err
 		}
-		passes = passes && a.Wait == 0
-		if a.Wait == 0 {
-			a.Granted = c.Op.Min * min(1, c.Op.Max)
+		fits := a.Wait <= c.Op.Wait
+		passes = passes && fits
+		if fits && c.Op.Max > 0 {
+			a.Granted = c.Op.Min
 		}
 		into[g.claim] = Outcome{Answer: a, Mark: mark}
 	}
@@ -194,29 +196,18 @@ func (g *grip) find(claims []Claim) bool {
 // make puts the claim's key into its table, with the state that it begins from.
 func (g *grip) make(claims []Claim) error {
 	c := &claims[g.claim]
-	if !g.t.family.several() {
+	if g.p == nil && !g.t.family.several() {
 		st, approximate := g.t.remembered(g.hash, g.now)
 		return g.t.create(g.hash, c.Key, st, st, approximate, g.now)
 	}
-	stripe := &g.t.family.stripes[g.hash>>1%16]
+	stripe := g.t.family.stripe(g.hash)
 	stripe.Lock()
 	defer stripe.Unlock()
-	if g.find(claims) {
-		return nil
+	if !g.t.vacant(g.hash, c.Key) {
+		return errAgain
 	}
-	st, _ := g.t.remembered(g.hash, g.now)
-	from, at, word := g.t.elsewhere(g.hash, c.Key, g.now)
-	if from != nil {
-		st = carry(from.limit, at, c.Limit, g.now, c.Limit.newCells())
-		if !from.leave(g.hash, c.Key, word, at) {
-			return errAgain
-		}
-	}
-	for {
-		if err := g.t.settleHere(g.hash, c.Key, st, g.now); err != errAgain {
-			return err
-		}
-	}
+	in := g.t.inherited(g.hash, c.Limit, c.Key, g.now)
+	return g.t.take(in, g.hash, c.Key, in.state, g.now)
 }
 
 // hold takes hold of every slot, or of none if one has moved to another segment.
@@ -256,6 +247,8 @@ func letGo(grips []grip) {
 func settleHeld(grips []grip) {
 	for k := range grips {
 		g := &grips[k]
+		before := g.t.state(g.s, g.p, g.i, g.word)
+		g.t.store.bytes.Add(g.state.logBytes() - before.logBytes())
 		g.t.release(g.s, g.p, g.i, g.state)
 	}
 }

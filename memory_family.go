@@ -14,6 +14,9 @@ type family struct {
 	stripes [16]sync.Mutex // a key that is counted under several sets of values is moved by one call at a time
 }
 
+// stripe is the one of a key.
+func (f *family) stripe(h uint64) *sync.Mutex { return &f.stripes[h>>1%uint64(len(f.stripes))] }
+
 // several says whether keys may be counted under other values than a table's own.
 func (f *family) several() bool { return len(*f.tables.Load()) > 1 }
 
@@ -89,9 +92,16 @@ func (m *Memory) adopt(f *family, t *table) {
 }
 
 // retire takes a family's tables without live keys out of the store, but for its newest. A limit that still counts in one is
-// given a new table at its next call. m.mu is held.
+// given a new table at its next call. It is put off while keys of the family are being moved, since a call that moves one relies
+// on both of its tables. m.mu is held.
 func (m *Memory) retire(f *family, now int64) {
-	now -= max(0, -m.skew.Load())
+	for i := range f.stripes {
+		if !f.stripes[i].TryLock() {
+			return
+		}
+		defer f.stripes[i].Unlock()
+	}
+	now = m.earliest(now)
 	for _, t := range *f.tables.Load() {
 		d := t.dir.Load()
 		s := d.segments[0].Load()
@@ -118,72 +128,136 @@ func (m *Memory) retire(f *family, now int64) {
 // allTables are the store's tables now.
 func (m *Memory) allTables() []*table { return *m.tables.Load() }
 
-// beginShared is begin for a limit that is in use with several sets of values: the key's state is carried over from where it
-// is counted now.
+// beginShared is begin for a limit that is in use with several sets of values, and for a key that is marked as moved: its state
+// is carried over from where it is counted now.
 func (t *table) beginShared(h uint64, l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
-	stripe := &t.family.stripes[h>>1%16]
+	stripe := t.family.stripe(h)
 	stripe.Lock()
 	defer stripe.Unlock()
-	st, approximate := t.remembered(h, now)
-	from, at, word := t.elsewhere(h, key, now)
-	if from != nil {
-		st = carry(from.limit, at, l, now, l.newCells())
+	if !t.vacant(h, key) {
+		return Answer{}, 0, errAgain
 	}
+	in := t.inherited(h, l, key, now)
 	mark := NewMark(now)
-	if approximate && from == nil {
+	if in.approximate {
 		mark = mark.Approximate()
 	}
-	n, a := l.Strategy.Apply(t.room(st, op), l, now, op)
-	if n.A == st.A && n.B == st.B && n.C == st.C {
+	n, a := l.Strategy.Apply(t.room(in.state, op), l, now, op)
+	if n.A == in.state.A && n.B == in.state.B && n.C == in.state.C {
 		return a, mark, nil
 	}
-	if from != nil && !from.leave(h, key, word, at) {
-		return a, mark, errAgain
-	}
-	// From here on other values' calls wait for the stripe, so the key's place in this table is this call's to fill.
-	for {
-		err := t.settleHere(h, key, n, now)
-		if err != errAgain {
-			return a, mark, err
-		}
-	}
+	return a, mark, t.take(in, h, key, n, now)
 }
 
-// elsewhere finds the key's live state under other values of the limit.
-func (t *table) elsewhere(h uint64, key string, now int64) (*table, State, uint64) {
+// vacant says that the key's place in this table is empty or marked as moved. As long as the key's stripe is held it stays so:
+// a call that is making the key without the stripe, since it began before there were several tables, is waited for.
+func (t *table) vacant(h uint64, key string) bool {
+	s := t.dir.Load().segment(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, _ := t.find(s, h, key)
+	return !s.dead && (p == nil || p.word.Load() == moved)
+}
+
+// inheritance is the state that a key begins from in a table of a family.
+type inheritance struct {
+	state       State
+	approximate bool
+	from        *table // where the key has a slot now, if it has
+	word        uint64 // of that slot
+	left        State  // what is in it
+}
+
+// inherited is what the key begins from: its live state under other values, or else the most of what the sketches remember.
+// The key's stripe is held.
+func (t *table) inherited(h uint64, l *Limit, key string, now int64) inheritance {
+	if from, left, word := t.elsewhere(h, key, now); from != nil {
+		return inheritance{carry(from.limit, left, l, now, l.newCells()), false, from, word, left}
+	}
+	st, approximate := t.remembered(h, now)
 	for _, other := range *t.family.tables.Load() {
 		if other == t {
 			continue
 		}
+		if bound, some := other.remembered(h, t.clock(other, now)); some {
+			bound = carry(other.limit, bound, l, now, l.newCells())
+			if l.used(bound, now).Cmp(l.used(st, now)) > 0 {
+				st, approximate = bound, true
+			}
+		}
+	}
+	return inheritance{state: st, approximate: approximate}
+}
+
+// take puts the state n, made out of what was inherited, into the key's place, and marks the place that it was in as moved. Other
+// values' calls for the key wait for the stripe, which is held, so the place is this call's to fill.
+func (t *table) take(in inheritance, h uint64, key string, n State, now int64) error {
+	if in.from != nil && !in.from.leave(h, key, in.word, in.left) {
+		return errAgain
+	}
+	if in.approximate {
+		h &^= 1
+	}
+	for {
+		if err := t.settleHere(h, key, n, now); err != errAgain {
+			return err
+		}
+	}
+}
+
+// clock is an instant of this table's clock on the other's: the store's own, or the wall's.
+func (t *table) clock(other *table, now int64) int64 {
+	switch skew := t.store.skew.Load(); {
+	case t.limit.wall == other.limit.wall:
+		return now
+	case t.limit.wall:
+		return now - skew
+	default:
+		return now + skew
+	}
+}
+
+// elsewhere finds the key's live state under other values of the limit. Slots whose state may be forgotten are marked as moved:
+// they would come to life again beside the one that this call makes.
+func (t *table) elsewhere(h uint64, key string, now int64) (from *table, left State, at uint64) {
+	for _, other := range *t.family.tables.Load() {
+		if other == t {
+			continue
+		}
+		then := t.clock(other, now)
 		for {
-			d := other.dir.Load()
-			s := d.segment(h)
+			s := other.dir.Load().segment(h)
 			p, i := other.find(s, h, key)
-			if p == nil && !other.absent(s, h, key) {
+			if p == nil {
+				if other.absent(s, h, key) {
+					break
+				}
 				continue
 			}
-			if p == nil {
-				if st, _ := other.remembered(h, now); st.A > now<<fractionBits {
-					return other, st, frozen
-				}
-				break
-			}
 			word := p.word.Load()
-			if word == moved || word&held == 0 && int64(word>>1) <= now<<fractionBits {
+			if word == moved {
 				break
 			}
-			if word&held != 0 || !p.word.CompareAndSwap(word, word|held) {
+			if word&held != 0 {
 				s.mu.Lock() // a copy may be under way
 				s.mu.Unlock()
 				continue
 			}
-			st := other.state(s, p, i, word)
-			st = st.cloned()
+			if int64(word>>1) <= then<<fractionBits {
+				if p.word.CompareAndSwap(word, moved) {
+					break
+				}
+				continue
+			}
+			if !p.word.CompareAndSwap(word, word|held) {
+				continue
+			}
+			from, left, at = other, other.state(s, p, i, word).cloned(), word
 			p.word.Store(word)
-			return other, st, word
+			break
 		}
 	}
-	return nil, State{}, 0
+	return from, left, at
 }
 
 // absent says for certain that the key has no slot: a call that is making one is waited for.
@@ -194,12 +268,8 @@ func (t *table) absent(s *segment, h uint64, key string) bool {
 	return p == nil && !s.dead
 }
 
-// leave marks the key as moved, if its state is still the one that was read. A state out of the sketch has no slot to mark: it
-// stays there as an upper bound.
+// leave marks the key as moved, if its state is still the one that was read.
 func (t *table) leave(h uint64, key string, word uint64, read State) bool {
-	if word == frozen {
-		return true
-	}
 	d := t.dir.Load()
 	s := d.segment(h)
 	p, i := t.find(s, h, key)
@@ -228,6 +298,7 @@ func (t *table) settleHere(h uint64, key string, st State, now int64) error {
 		if word&held != 0 && word != moved || !p.word.CompareAndSwap(word, held) {
 			return errAgain
 		}
+		t.store.bytes.Add(st.logBytes() - t.state(s, p, i, word).logBytes())
 		t.release(s, p, i, st)
 		return nil
 	}

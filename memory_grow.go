@@ -31,7 +31,10 @@ func (t *table) begin(h uint64, l *Limit, key string, op Op, now int64) (Answer,
 		}
 		return a, mark, nil
 	}
-	return a, mark, t.create(h, key, st, n, approximate, now)
+	if err := t.create(h, key, st, n, approximate, now); err != nil {
+		return Answer{}, 0, err
+	}
+	return a, mark, nil
 }
 
 // freshCells are cells for a new key, some that a refusal did not need if there are any.
@@ -259,7 +262,7 @@ func (t *table) evict(live []entry, n int, now int64) []entry {
 func (m *Memory) Compact() {
 	m.sweep.Lock()
 	defer m.sweep.Unlock()
-	now := m.now() - max(0, -m.skew.Load())
+	now := m.earliest(m.now())
 	for again := true; again; {
 		again = false
 		for _, t := range m.allTables() {
@@ -295,20 +298,20 @@ func (m *Memory) housekeep(now int64) error {
 	m.due.Store(now + housekeepEvery)
 	if now/skewEvery != due/skewEvery {
 		m.readWall()
-		m.notes.forget(m, now)
+		m.notes.forget(m, m.earliest(now))
 	}
 	t := m.next()
 	if t == nil {
 		return nil
 	}
-	if t.used.Load() == 0 && t.family.outgrown(t) {
+	d, past := t.dir.Load(), m.earliest(now)
+	if s := d.segments[0].Load(); t.family.outgrown(t) && s.depth == 0 && t.live(s, past) == 0 {
 		m.mu.Lock()
 		m.retire(t.family, now)
 		m.mu.Unlock()
 		return nil
 	}
-	d := t.dir.Load()
-	t.shrink(d, t.hand%len(d.segments), now-max(0, -m.skew.Load()))
+	t.shrink(d, t.hand%len(d.segments), past)
 	return nil
 }
 
@@ -318,7 +321,7 @@ func (m *Memory) reclaim(now int64) {
 		return
 	}
 	defer m.sweep.Unlock()
-	now = min(now, m.now()) - max(0, -m.skew.Load())
+	now = m.earliest(min(now, m.now()))
 	for tries := 0; tries < 16 && m.used.Load() >= m.options.MaxKeys; tries++ {
 		if t := m.next(); t != nil {
 			t.purge(t.dir.Load(), now)
@@ -384,7 +387,9 @@ func (t *table) shrink(d *directory, i int, now int64) bool {
 		}
 		t.compact(s, h, t.freeze(s, now, nil), lines)
 		t.mu.Lock()
-		t.dir.Store(newDirectory(t.dir.Load().segment(h)))
+		if one := t.dir.Load().segment(h); one.depth == 0 { // it may have grown and been split already
+			t.dir.Store(newDirectory(one))
+		}
 		t.mu.Unlock()
 		return true
 	}

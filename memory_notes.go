@@ -8,7 +8,7 @@ type notes struct {
 	mu     sync.RWMutex
 	keys   map[noteKey]note
 	used   map[uint64]int64 // nonce → until when the receipt could be worth anything
-	blocks int64            // how many notes have a block, as Memory.unusual counts them
+	looked int64            // when all notes were last looked through
 }
 
 type noteKey struct{ id, key string }
@@ -31,38 +31,37 @@ func (n *notes) blockedUntil(id, key string) int64 {
 
 // block blocks the key until then; a time that is not in the future lifts the block.
 func (n *notes) block(m *Memory, l *Limit, key string, now, until int64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if until <= now {
 		until = 0
 	}
 	return n.change(m, l, key, now, func(note *note) { note.blocked = until })
 }
 
-// reset voids the key's receipts up to now.
+// reset voids the key's receipts up to now. The notes are locked.
 func (n *notes) reset(m *Memory, l *Limit, key string, now int64) error {
-	return n.change(m, l, key, now, func(note *note) { note.reset, note.until = now, now+l.horizon() })
+	return n.change(m, l, key, now, func(x *note) { x.reset, x.until = now, now+l.horizon() })
 }
 
+// change changes what is noted of the key. The notes are locked.
 func (n *notes) change(m *Memory, l *Limit, key string, now int64, set func(*note)) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	k := noteKey{l.ID, key}
+	old, known := n.keys[k]
+	if !known && len(n.keys) >= maxNotes && !n.makeRoom(m, now) {
+		return ErrFull
+	}
+	changed := old
+	set(&changed)
+	n.count(m, old, changed)
+	if changed.blocked == 0 && changed.until <= now {
+		delete(n.keys, k)
+		return nil
+	}
 	if n.keys == nil {
 		n.keys = make(map[noteKey]note)
 	}
-	k := noteKey{l.ID, key}
-	old, known := n.keys[k]
-	if !known && len(n.keys) >= maxNotes {
-		n.forgetAll(m, now)
-		if len(n.keys) >= maxNotes {
-			return ErrFull
-		}
-	}
-	now2 := old
-	set(&now2)
-	n.keys[k] = now2
-	n.count(m, old, now2)
-	if now2.blocked == 0 && now2.until <= now {
-		delete(n.keys, k)
-	}
+	n.keys[k] = changed
 	return nil
 }
 
@@ -75,41 +74,39 @@ func (n *notes) count(m *Memory, old, now note) {
 	if now.blocked == 0 {
 		by = -1
 	}
-	n.blocks += by
 	m.unusual.Add(by)
 }
 
-// use marks a receipt as used, and says whether it is worth anything.
+// use marks a receipt as used, and says whether it is worth anything. The notes are locked.
 func (n *notes) use(m *Memory, l *Limit, key string, taken int64, nonce uint64, now int64) (bool, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	if until, seen := n.used[nonce]; seen && until > now {
 		return false, ErrReceiptUsed
 	}
-	if taken > now || taken <= n.keys[noteKey{l.ID, key}].reset {
+	until := taken + l.horizon()
+	if taken > now || until <= now || taken <= n.keys[noteKey{l.ID, key}].reset {
 		return false, nil
 	}
-	if until := taken + l.horizon(); until > now {
-		if len(n.used) >= maxNotes {
-			n.forgetAll(m, now)
-			if len(n.used) >= maxNotes {
-				return false, ErrFull
-			}
-		}
-		if n.used == nil {
-			n.used = make(map[uint64]int64)
-		}
-		n.used[nonce] = until
+	if nonce == 0 {
 		return true, nil
 	}
-	return false, nil
+	if len(n.used) >= maxNotes && !n.makeRoom(m, now) {
+		return false, ErrFull
+	}
+	if n.used == nil {
+		n.used = make(map[uint64]int64)
+	}
+	n.used[nonce] = until
+	return true, nil
 }
 
-// unuse takes a mark back when the refund failed.
-func (n *notes) unuse(nonce uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.used, nonce)
+// makeRoom looks through all notes at their bound, once a second at most, and says whether there is room now.
+func (n *notes) makeRoom(m *Memory, now int64) bool {
+	if now < n.looked+skewEvery {
+		return false
+	}
+	n.looked = now
+	n.forgetSome(m, now, 2*maxNotes)
+	return len(n.keys) < maxNotes && len(n.used) < maxNotes
 }
 
 // forget drops some of what no longer matters: a step of housekeeping.
@@ -118,8 +115,6 @@ func (n *notes) forget(m *Memory, now int64) {
 	defer n.mu.Unlock()
 	n.forgetSome(m, now, 1000)
 }
-
-func (n *notes) forgetAll(m *Memory, now int64) { n.forgetSome(m, now, 2*maxNotes) }
 
 // forgetSome looks at up to so many notes of each kind, in the maps' random order.
 func (n *notes) forgetSome(m *Memory, now int64, most int) {

@@ -33,10 +33,12 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	return m.settle(t, h, l, key, op, now)
 }
 
-// oneAt is One at an instant that the caller has read from the store before.
+// oneAt is One at an instant that the caller has read from the store before. One that is not of the last milliseconds is not
+// used: a new key would be refilled once more for the time since.
 func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
 	t := (*table)(atomic.LoadPointer(&l.home))
-	if t == nil || t.store != m || m.unusual.Load() != 0 || l.wall || uint64(now) >= uint64(m.due.Load()) {
+	const recent = 2 * housekeepEvery
+	if t == nil || t.store != m || m.unusual.Load() != 0 || l.wall || uint64(now-m.due.Load()+recent) >= recent {
 		return m.oneUnusual(l, key, op)
 	}
 	h := m.seed.hash(key)
@@ -89,11 +91,14 @@ func (m *Memory) oneUnusual(l *Limit, key string, op Op) (Answer, Mark, error) {
 	if err != nil {
 		return Answer{}, 0, err
 	}
-	if op.Max >= 0 {
+	switch op.Kind() {
+	case Look, Grant:
 		if until := m.notes.blockedUntil(l.ID, key); until > now {
-			return m.blocked(t, h, l, key, now, until)
+			return m.blocked(t, h, l, key, op, now, until)
 		}
-	} else if op.Kind() == Clear {
+	case Clear:
+		m.notes.mu.Lock() // no refund comes between the note and the reset
+		defer m.notes.mu.Unlock()
 		if err := m.notes.reset(m, l, key, now); err != nil {
 			return Answer{}, 0, err
 		}
@@ -101,10 +106,13 @@ func (m *Memory) oneUnusual(l *Limit, key string, op Op) (Answer, Mark, error) {
 	return m.settle(t, h, l, key, op, now)
 }
 
-// blocked is the answer for a key that is blocked: what it has left, and when the block ends.
-func (m *Memory) blocked(t *table, h uint64, l *Limit, key string, now, until int64) (Answer, Mark, error) {
-	a, mark, err := m.settle(t, h, l, key, LookOp(1), now)
-	a.Granted, a.Remaining, a.Wait = 0, 0, until-now
+// blocked is the answer for a key that is blocked: it waits until the block ends, or longer if the limit has no room then.
+func (m *Memory) blocked(t *table, h uint64, l *Limit, key string, op Op, now, until int64) (Answer, Mark, error) {
+	a, mark, err := m.settle(t, h, l, key, LookOp(op.Min), now)
+	if a.Wait < Forever {
+		a.Wait = max(a.Wait-op.Wait, until-now)
+	}
+	a.Granted, a.Remaining = 0, 0
 	a.Reset = max(a.Reset, a.Wait)
 	return a, mark.Blocked(), err
 }
@@ -135,7 +143,7 @@ func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int
 			s.mu.Lock() // until the copy is made
 			s.mu.Unlock()
 		case word == moved:
-			a, mark, err := t.begin(h, l, key, op, now)
+			a, mark, err := t.beginShared(h, l, key, op, now)
 			if err == errAgain {
 				continue
 			}
@@ -152,9 +160,8 @@ func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int
 				continue
 			}
 			before := t.state(s, p, i, word)
-			st := t.room(before, op)
-			t.store.bytes.Add(st.logBytes() - before.logBytes())
-			n, a := l.Strategy.Apply(st, l, now, op)
+			n, a := l.Strategy.Apply(t.room(before, op), l, now, op)
+			t.store.bytes.Add(n.logBytes() - before.logBytes())
 			t.release(s, p, i, n)
 			return a, p.mark(now), nil
 		default:
@@ -244,6 +251,7 @@ func (t *table) applyForeign(s *segment, p *slot, i uintptr, word uint64, op Op,
 		p.word.Store(word)
 		return Answer{}, false
 	}
+	t.store.bytes.Add(n.logBytes() - before.logBytes())
 	t.release(s, p, i, n)
 	return a, true
 }

@@ -7,8 +7,8 @@ import (
 
 // sketch remembers what evicted keys have used, as an upper bound in fixed memory: each key has one cell in each of four rows,
 // a cell holds the most of all keys in it, and a key begins from the least of its cells. So no key is ever granted more than
-// its limit, and one shot by each of a flood of keys costs a newcomer about one unit. (A count-min sketch, Cormode and
-// Muthukrishnan 2005, with the maximum in place of the sum.)
+// its limit, and a flood of one-shot keys costs a newcomer about one unit for every two to four times the sketch's width of
+// evictions. (A count-min sketch, Cormode and Muthukrishnan 2005, with the maximum in place of the sum.)
 type sketch struct {
 	mask uint64
 	a    [sketchRows][]atomic.Int64 // State.A

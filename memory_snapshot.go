@@ -154,12 +154,15 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 	e.raw = append(e.raw, m.seed.bytes()...)
 	now := m.now()
 	e.number(now)
-	tables := m.allTables()
+	// Both at once: a limit that is claimed meanwhile is written as it was saved.
+	m.mu.RLock()
+	tables, unclaimed := m.allTables(), m.saved
+	m.mu.RUnlock()
 	for _, t := range tables {
-		e.table(t, now-max(0, -m.skew.Load()))
+		e.table(t, m.earliest(now))
 	}
-	for _, saved := range m.unclaimed() {
-		e.saved(saved, now)
+	for _, saved := range unclaimed {
+		e.saved(saved, m.earliest(now))
 	}
 	e.number(-1)
 	m.notes.save(e, now)
@@ -330,7 +333,7 @@ func (m *Memory) restore(name string) error {
 	m.start = max(m.start, at)
 	m.saved = saved
 	for _, b := range blocks {
-		if err := m.notes.block(m, &Limit{ID: b.id}, b.key, m.start, b.until); err != nil {
+		if err := m.notes.block(m, &Limit{ID: b.id}, b.key, m.now(), b.until); err != nil {
 			return err
 		}
 	}
@@ -449,17 +452,10 @@ func (n *notes) save(e *encoder, now int64) {
 	}
 }
 
-// unclaimed are the tables of the snapshot that no limit has asked for yet.
-func (m *Memory) unclaimed() []*savedTable {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.saved
-}
-
 // claim turns what the snapshot has for a limit's ID into tables. m.mu is held.
 func (m *Memory) claim(f *family, l *Limit) error {
 	var rest []*savedTable
-	now := m.now()
+	now := m.earliest(m.now())
 	for _, saved := range m.saved {
 		if saved.id != l.ID {
 			rest = append(rest, saved)
@@ -475,9 +471,10 @@ func (m *Memory) claim(f *family, l *Limit) error {
 		t := m.newTable(f, limit)
 		m.adopt(f, t)
 		for _, x := range saved.entries {
-			err := t.settleHere(x.hash, x.key, x.state, now)
+			st := x.state.cloned() // a snapshot that is being written may read the other
+			err := t.settleHere(x.hash, x.key, st, now)
 			for err == errAgain {
-				err = t.settleHere(x.hash, x.key, x.state, now)
+				err = t.settleHere(x.hash, x.key, st, now)
 			}
 			if err != nil {
 				return err

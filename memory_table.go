@@ -296,10 +296,12 @@ func (t *table) freeze(s *segment, now int64, into []entry) []entry {
 			runtime.Gosched()
 			word = p.word.Load()
 		}
-		if word == moved || int64(word>>1) <= now<<fractionBits {
+		st := t.state(s, p, i, word)
+		if word == moved || st.Forgettable(now) {
+			t.store.bytes.Add(-st.logBytes())
 			continue
 		}
-		e := entry{hash: h, state: t.state(s, p, i, word)}
+		e := entry{hash: h, state: st}
 		if t.exact {
 			e.key = s.extra.keys[i/t.stride]
 		}

@@ -279,13 +279,14 @@ func TestMemoryAllOrNothing(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if want := min(1000, int64(fewer(10_000)/5*4)); granted.Load() != want {
+	want := min(1000, int64(fewer(10_000)/5*4))
+	if granted.Load() != want {
 		t.Errorf("%d calls were granted, want %d", granted.Load(), want)
 	}
 	for _, limit := range limits {
 		d, err := l.PeekAll(context.Background(), []Claim{NewClaim(limit, "k", 1)}, nil)
-		if err != nil || d.Remaining != 0 {
-			t.Errorf("%s: remaining %d, %v", limit.ID, d.Remaining, err)
+		if err != nil || d.Remaining != 1000-want {
+			t.Errorf("%s: remaining %d, want %d, error %v", limit.ID, d.Remaining, 1000-want, err)
 		}
 	}
 }

@@ -109,6 +109,14 @@ func (l *Limiter) ReserveAll(ctx context.Context, claims []Claim) (*Reservation,
 			r.parts = append(r.parts, p)
 		}
 	}
+	// Only the reservation gives back what it holds, and itself sees to it that it does so once: the store need not remember it.
+	r.Decision.nonce = 0
+	for i := range decisions {
+		decisions[i].nonce = 0
+	}
+	for i := range r.parts {
+		r.parts[i].receipt.Nonce = 0
+	}
 	return r, nil
 }
 

@@ -21,7 +21,8 @@ type Store interface {
 	// Many does the claims one by one, each for itself, and puts the error of each into its outcome. len(into) is len(claims).
 	Many(ctx context.Context, claims []Claim, into []Outcome) error
 
-	// Refund does the operation, a RefundOp, if the receipt's nonce was not seen before; else ErrReceiptUsed.
+	// Refund does the operation, a RefundOp, if the receipt's nonce was not seen before; else ErrReceiptUsed. It gives nothing for
+	// a take from before the key's last reset. A nonce of 0 is not remembered: the caller sees to it that it comes once.
 	Refund(ctx context.Context, l *Limit, key string, op Op, nonce uint64) (Answer, Mark, error)
 
 	// Block refuses the key for a time, whatever it has left; 0 lifts the block. A block survives a reset.

@@ -205,7 +205,7 @@ func TestEveryKey(t *testing.T) {
 		{policy.Header("x-user"), "ann"},
 		{policy.Header("Host"), "example.com"},
 		{policy.Cookie("sid"), "c1"},
-		{policy.Query("token"), "\x00t"},
+		{policy.Query("token"), stint.Key("\x00t")},
 		{policy.PathValue("id"), "7"},
 		{policy.BasicUser(), "basic"},
 		{policy.Attribute("plan"), "gold"},

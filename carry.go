@@ -9,13 +9,15 @@ import "math/big"
 // is carried over for longer than the new limit's own memory. So where both limits count by the same strategy what is carried
 // keeps its age, as a share of the limit's period; where they do not it counts as taken now. A state that may be forgotten is a
 // new key's, whatever the change.
-func carry(from *Limit, s State, to *Limit, now int64, log *Cells) State {
-	now = min(now, MaxInstant)
+//
+// The instant is then for from and now for to: they differ where one counts by the store's clock and the other by the wall's.
+func carry(from *Limit, s State, then int64, to *Limit, now int64, log *Cells) State {
+	then, now = min(then, MaxInstant), min(now, MaxInstant)
 	fresh := State{Log: log}
-	if to.OnChange == CarryNothing || s.Forgettable(now) {
+	if to.OnChange == CarryNothing || s.Forgettable(then) {
 		return fresh
 	}
-	used := from.used(s, now)
+	used := from.used(s, then)
 	want := to.carried(used, from.capacity)
 	if used.Sign() <= 0 || want.Sign() <= 0 {
 		return fresh

@@ -55,7 +55,7 @@ func TestCarryBuckets(t *testing.T) {
 		if c.charged > 0 {
 			s, _ = from.Strategy.Apply(s, from, c.change, ChargeOp(c.charged))
 		}
-		s = carry(from, s, to, c.change, nil)
+		s = carry(from, s, c.change, to, c.change, nil)
 		for _, want := range c.remaining {
 			if _, a := to.Strategy.Apply(s, to, want.at, LookOp(1)); a.Remaining != want.n {
 				t.Errorf("%s: %d left at %d, want %d", c.name, a.Remaining, want.at, want.n)
@@ -72,7 +72,7 @@ func TestCarryLog(t *testing.T) {
 	for _, at := range []int64{0, 15 * second, 30 * second} {
 		s, _ = from.Strategy.Apply(s, from, at, TakeOp(2))
 	}
-	s = carry(from, s, to, 45*second, cellsFor(to))
+	s = carry(from, s, 45*second, to, 45*second, cellsFor(to))
 	// The ages 45, 30 and 15 seconds of a minute are 45, 30 and 15 minutes of an hour.
 	for _, c := range []struct{ after, remaining int64 }{
 		{0, 40}, {15*minute - 1, 40}, {15 * minute, 60}, {30 * minute, 80}, {45*minute - 1, 80}, {45 * minute, 100},
@@ -82,7 +82,7 @@ func TestCarryLog(t *testing.T) {
 		}
 	}
 	// And back again nothing has changed.
-	s = carry(to, s, from, 45*second, cellsFor(from))
+	s = carry(to, s, 45*second, from, 45*second, cellsFor(from))
 	if _, a := from.Strategy.Apply(s, from, 60*second, LookOp(1)); a.Remaining != 6 {
 		t.Errorf("%d left when the first has gone, want 6", a.Remaining)
 	}
@@ -94,7 +94,7 @@ func TestCarryInterval(t *testing.T) {
 	const second = int64(time.Second / Tick)
 	s, _ := from.Strategy.Apply(State{}, from, 0, TakeOp(10))
 	for now := range 59 * second / second {
-		s = carry(from, s, to, now*second, nil)
+		s = carry(from, s, now*second, to, now*second, nil)
 		from, to = to, from
 	}
 	if _, a := from.Strategy.Apply(s, from, 59*second, TakeOp(1)); a.Granted != 0 || a.Wait != second {
@@ -144,7 +144,7 @@ func checkCarry(t *testing.T, from, to *Limit, seed uint64) {
 	t.Helper()
 	now := traceStart
 	random := rand.New(rand.NewPCG(seed, 5))
-	if s := carry(from, State{Log: cellsFor(from)}, to, now, cellsFor(to)); !s.Forgettable(now) {
+	if s := carry(from, State{Log: cellsFor(from)}, now, to, now, cellsFor(to)); !s.Forgettable(now) {
 		t.Fatalf("a full key became %+v", s)
 	}
 	s := State{Log: cellsFor(from)}
@@ -161,7 +161,7 @@ func checkCarry(t *testing.T, from, to *Limit, seed uint64) {
 	}
 	used := from.used(s, now)
 	share := func(l *Limit, used *big.Rat) *big.Rat { return new(big.Rat).Quo(used, wholeUnits(l.capacity)) }
-	next := carry(from, s, to, now, cellsFor(to))
+	next := carry(from, s, now, to, now, cellsFor(to))
 	carried := to.used(next, now)
 	most := func(l *Limit, used *big.Rat) bool { return l.most > 0 && used.Cmp(wholeUnits(l.most)) >= 0 }
 	if share(to, carried).Cmp(share(from, used)) < 0 && !most(to, carried) {
@@ -178,7 +178,7 @@ func checkCarry(t *testing.T, from, to *Limit, seed uint64) {
 	if a.Reset > longest.Reset {
 		t.Fatalf("lasts for %d, longer than %d, which is what it would taken now", a.Reset, longest.Reset)
 	}
-	back := from.used(carry(to, next, from, now, cellsFor(from)), now)
+	back := from.used(carry(to, next, now, from, now, cellsFor(from)), now)
 	if back.Cmp(used) < 0 && !most(to, carried) && !most(from, back) {
 		t.Fatalf("%v used became %v there and back", used, back)
 	}
@@ -193,22 +193,22 @@ func TestCarryOthers(t *testing.T) {
 	bucket, zero, all := mustCompile(t, PerHour(10).WithBurst(10)), mustCompile(t, PerHour(0)), mustCompile(t, Unlimited())
 	s, _ := bucket.Strategy.Apply(State{}, bucket, traceStart, TakeOp(5))
 	for _, to := range []*Limit{zero, all} {
-		if n := carry(bucket, s, to, traceStart, nil); !n.Forgettable(traceStart) {
+		if n := carry(bucket, s, traceStart, to, traceStart, nil); !n.Forgettable(traceStart) {
 			t.Errorf("%s: %+v", to.ID, n)
 		}
 	}
 	for _, from := range []*Limit{zero, all} {
-		if n := carry(from, State{A: traceStart << 12}, bucket, traceStart, nil); !n.Forgettable(traceStart) {
+		if n := carry(from, State{A: traceStart << 12}, traceStart, bucket, traceStart, nil); !n.Forgettable(traceStart) {
 			t.Errorf("%s: %+v", from.ID, n)
 		}
 	}
 	// A user's own strategy is asked and charged.
 	own := mustCompile(t, Limit{Units: 4, Per: time.Hour, Strategy: ownStrategy{}})
-	n := carry(bucket, s, own, traceStart, nil)
+	n := carry(bucket, s, traceStart, own, traceStart, nil)
 	if _, a := own.Strategy.Apply(n, own, traceStart, LookOp(1)); a.Remaining != 2 {
 		t.Errorf("to a strategy of one's own: %+v", a)
 	}
-	if _, a := bucket.Strategy.Apply(carry(own, n, bucket, traceStart, nil), bucket, traceStart, LookOp(1)); a.Remaining != 5 {
+	if _, a := bucket.Strategy.Apply(carry(own, n, traceStart, bucket, traceStart, nil), bucket, traceStart, LookOp(1)); a.Remaining != 5 {
 		t.Errorf("and back: %+v", a)
 	}
 }

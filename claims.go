@@ -3,6 +3,7 @@ package stint
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -44,18 +45,33 @@ func (l *Limiter) TakeUpToAll(ctx context.Context, claims []Claim, k int64, into
 	if k == 0 {
 		return l.PeekAll(ctx, claims, into)
 	}
+	once := int64(1)
+	for i := range claims {
+		c := &claims[i]
+		if err := c.check(); err != nil {
+			return Decision{}, l.failed(ctx, c.Key, c.Op.Min, err)
+		}
+		if c.Op.Max > 0 {
+			once += min(c.Op.Min, math.MaxInt64-once)
+		}
+	}
+	k = min(k, math.MaxInt64/once) // so that no product or sum overflows
 	scaled := make([]Claim, len(claims))
 	for i, c := range claims {
 		scaled[i] = c
-		if n := c.Op.Min; c.Op.Max > 0 {
-			scaled[i].Op = Op{Min: n, Max: n * min(k, math.MaxInt64/n)}
+		if c.Op.Max > 0 {
+			scaled[i].Op.Max = c.Op.Min * k
 		}
 	}
+	if into == nil {
+		into = make([]Decision, len(claims))
+	}
 	d, err := l.all(ctx, scaled, into)
-	if d.Allowed && len(claims) > 0 && d.Granted > 0 {
-		for i, c := range claims {
-			if d.By == c.Limit && d.key == c.Key {
-				d.Granted /= max(1, claims[i].Op.Min)
+	if d.Allowed {
+		d.Granted = 0
+		for i := range scaled {
+			if c := &scaled[i]; c.Op.Max > 0 && !c.Shadow {
+				d.Granted = times(scaled, c, into[i].Granted)
 				break
 			}
 		}
@@ -63,16 +79,40 @@ func (l *Limiter) TakeUpToAll(ctx context.Context, claims []Claim, k int64, into
 	return d, err
 }
 
+// times is how often the claim was granted whose limit and key were granted so many units in all.
+func times(claims []Claim, c *Claim, granted int64) int64 {
+	once := int64(0)
+	for i := range claims {
+		if other := &claims[i]; !other.Shadow && other.Op.Max > 0 && other.same(c) {
+			once += other.Op.Min
+		}
+	}
+	return granted / once
+}
+
+// same says whether two claims are on the same limit and key.
+func (c *Claim) same(other *Claim) bool {
+	return c.Key == other.Key && (c.Limit == other.Limit || c.Limit.ID == other.Limit.ID)
+}
+
+// check says what is wrong with a claim.
+func (c *Claim) check() error {
+	if c.Op.Max > 0 && (c.Op.Min < 1 || c.Op.Min > c.Op.Max) {
+		return c.Limit.errorf("a claim of %d to %d units; make its Op with TakeOp, UpToOp or the like", c.Op.Min, c.Op.Max)
+	}
+	return check(c.Key, c.Op.Min)
+}
+
 func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (d Decision, err error) {
 	if into != nil && len(into) != len(claims) {
 		return Decision{}, ErrBatch
 	}
 	for i := range claims {
-		if err := check(claims[i].Key, claims[i].Op.Min); err != nil {
+		if err := claims[i].check(); err != nil {
 			return Decision{}, l.failed(ctx, claims[i].Key, claims[i].Op.Min, err)
 		}
 	}
-	if len(claims) == 1 && !claims[0].Shadow && l.queue.idle() {
+	if len(claims) == 1 && !claims[0].Shadow && !claims[0].Op.inSteps() && l.queue.idle() {
 		err = l.doOne(ctx, claims[0].Limit, claims[0].Key, claims[0].Op, claims[0].Op.Min, &d)
 		if into != nil {
 			into[0] = d
@@ -107,13 +147,13 @@ func (l *Limiter) all(ctx context.Context, claims []Claim, into []Decision) (d D
 	for i := range claims {
 		c := &claims[i]
 		if c.Shadow {
-			if err := l.shadow(ctx, c, d.Allowed, &into[i]); err != nil {
+			if err := l.shadow(ctx, c, d.Allowed, s, &into[i]); err != nil {
 				return Decision{}, err
 			}
 			continue
 		}
 		for k := range s.claims {
-			if s.claims[k].Limit == c.Limit && s.claims[k].Key == c.Key {
+			if s.claims[k].same(c) {
 				into[i] = s.decisions[k]
 			}
 		}
@@ -142,8 +182,11 @@ next:
 		}
 		for k := range into {
 			same := &into[k]
-			if same.Limit != c.Limit || same.Key != c.Key {
+			if !same.same(&c) {
 				continue
+			}
+			if same.Limit.variant != c.Limit.variant {
+				return nil, c.Limit.errorf("is given twice with different values; one call cannot charge the same count for both")
 			}
 			if c.Op.Max == 0 { // a look beside a take
 				continue next
@@ -164,9 +207,17 @@ next:
 	return into, nil
 }
 
-// shadow decides a claim that is only tried out. What it would refuse is let pass and marked.
-func (l *Limiter) shadow(ctx context.Context, c *Claim, admitted bool, into *Decision) error {
+// shadow decides a claim that is only tried out beside those of s. What it would refuse is let pass and marked.
+func (l *Limiter) shadow(ctx context.Context, c *Claim, admitted bool, s *scratch, into *Decision) error {
 	op := c.Op
+	if op.inSteps() {
+		op = TakeOp(op.Min)
+		for k := range s.claims {
+			if enforced := &s.claims[k]; enforced.Op.inSteps() && admitted {
+				op = TakeOp(c.Op.Min * (s.decisions[k].Granted / enforced.Op.Min))
+			}
+		}
+	}
 	if !admitted && op.Max > 0 {
 		op = LookOp(op.Min)
 	}
@@ -186,7 +237,7 @@ func (l *Limiter) doAll(ctx context.Context, claims []Claim, outcomes []Outcome,
 	strictest := 0
 	for i := range claims {
 		c := &claims[i]
-		decisions[i].fill(c.Limit, c.Key, c.Op, outcomes[i].Answer, outcomes[i].Mark)
+		decisions[i].fill(c.Limit, c.Key, c.Op, outcomes[i].Answer, outcomes[i].Mark, rand.Uint64())
 		if i > 0 && decisions[i].Stricter(&decisions[strictest]) {
 			strictest = i
 		}
@@ -241,7 +292,37 @@ func (l *Limiter) TakeMany(ctx context.Context, calls []Call, into []Result) err
 // batchSize is how many calls go to the store at once: enough to overlap their cache misses, few enough to stay in the cache.
 const batchSize = 64
 
+// AllowMany says of each key whether one unit is granted, and takes it: the fastest way to decide much at once where yes and no
+// are enough. into must have a place for each key.
+func (l *Limiter) AllowMany(keys []string, into []bool) error {
+	if len(into) != len(keys) {
+		return ErrBatch
+	}
+	p := l.plain.Load()
+	if p == nil || !l.queue.idle() {
+		for i, key := range keys {
+			into[i] = l.Allow(key)
+		}
+		return nil
+	}
+	for first := 0; first < len(keys); first += batchSize {
+		n := min(batchSize, len(keys)-first)
+		if err := p.memory.allowMany(p.limit, keys[first:first+n], into[first:first+n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *Limiter) takeMany(ctx context.Context, limit *Limit, s *scratch, calls []Call, into []Result) {
+	if m, ok := l.store.(*Memory); ok && l.observers == nil {
+		if err := m.takeMany(limit, calls, into); err != nil {
+			for i := range into {
+				into[i] = Result{Err: err}
+			}
+		}
+		return
+	}
 	s.reset(max(len(calls), batchSize))
 	for _, c := range calls {
 		s.claims = append(s.claims, NewClaim(limit, c.Key, max(c.N, 0)))
@@ -259,7 +340,7 @@ func (l *Limiter) takeMany(ctx context.Context, limit *Limit, s *scratch, calls 
 		if r.Err != nil {
 			r.Decision = Decision{}
 		} else {
-			r.fill(limit, c.Key, c.Op, o.Answer, o.Mark)
+			r.fill(limit, c.Key, c.Op, o.Answer, o.Mark, rand.Uint64())
 		}
 		if l.observers != nil {
 			l.observe(ctx, c.Key, calls[i].N, r.Decision, r.Err)

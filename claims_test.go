@@ -140,6 +140,29 @@ func TestTakeMany(t *testing.T) {
 			if granted != 100 {
 				t.Errorf("%d granted, want 100", granted)
 			}
+			keys, allowed := make([]string, 150), make([]bool, 150)
+			for i := range keys {
+				keys[i] = "other"
+			}
+			keys[3] = ""
+			if err := l.AllowMany(keys, allowed); err != nil {
+				t.Fatal(err)
+			}
+			granted = 0
+			for i, yes := range allowed {
+				if yes {
+					granted++
+				}
+				if i == 3 && yes {
+					t.Error("the empty key was granted")
+				}
+			}
+			if granted != 100 {
+				t.Errorf("AllowMany granted %d, want 100", granted)
+			}
+			if err := l.AllowMany(keys, allowed[1:]); !errors.Is(err, ErrBatch) {
+				t.Errorf("a place too few: %v", err)
+			}
 			if err := l.TakeMany(ctx, calls, into[1:]); !errors.Is(err, ErrBatch) {
 				t.Errorf("a place too few: %v", err)
 			}
@@ -205,5 +228,63 @@ func TestLimiterRefusesBadLimits(t *testing.T) {
 	}
 	if _, err := l.Take(context.Background(), "k", 1); !errors.Is(err, ErrNoLimit) {
 		t.Errorf("without a limit: %v", err)
+	}
+}
+
+// Limits with one ID and the same values are the same limit, wherever they were compiled.
+func TestTakeAllOnOneIDTwice(t *testing.T) {
+	m, _ := newTestMemory(t, MemoryOptions{})
+	l, _ := NewWith(Options{Store: m})
+	a, _ := PerHour(10).Compile()
+	b, _ := PerHour(10).Compile()
+	within(t, "TakeAll", func() {
+		into := make([]Decision, 2)
+		d, err := l.TakeAll(context.Background(), []Claim{NewClaim(a, "k", 1), NewClaim(b, "k", 1)}, into)
+		if err != nil || d.Remaining != 8 || into[1].Granted != 2 {
+			t.Errorf("%+v, %v, of the second claim %+v", d, err, into[1])
+		}
+	})
+	c, _ := PerHour(20).WithID(a.ID).Compile()
+	var wrong *LimitError
+	if _, err := l.TakeAll(context.Background(), []Claim{NewClaim(a, "k", 1), NewClaim(c, "k", 1)}, nil); !errors.As(err, &wrong) {
+		t.Errorf("other values: %v", err)
+	}
+}
+
+// TakeUpToAll takes whole steps only, and says how many.
+func TestTakeUpToAllInSteps(t *testing.T) {
+	ctx := context.Background()
+	m, _ := newTestMemory(t, MemoryOptions{})
+	l, _ := NewWith(Options{Store: m})
+	a, _ := PerHour(10).Compile()
+	d, err := l.TakeUpToAll(ctx, []Claim{NewClaim(a, "k", 3)}, 5, nil)
+	if err != nil || d.Granted != 3 || d.Remaining != 1 {
+		t.Errorf("single: granted %d, remaining %d, %v", d.Granted, d.Remaining, err)
+	}
+	d, err = l.TakeUpToAll(ctx, []Claim{NewClaim(a, "two", 1), NewClaim(a, "two", 1)}, 5, nil)
+	if err != nil || d.Granted != 5 || d.Remaining != 0 {
+		t.Errorf("twice: granted %d, remaining %d, %v", d.Granted, d.Remaining, err)
+	}
+	b, _ := PerHour(2).Compile()
+	d, err = l.TakeUpToAll(ctx, []Claim{NewClaim(a, "three", 1), NewClaim(b, "three", 0)}, 5, nil)
+	if err != nil || d.Granted != 5 {
+		t.Errorf("with a look: granted %d, remaining %d, %v", d.Granted, d.Remaining, err)
+	}
+}
+
+// An Op that no function makes is an error, not a panic.
+func TestTakeAllRefusesBadOps(t *testing.T) {
+	ctx := context.Background()
+	m, _ := newTestMemory(t, MemoryOptions{})
+	l, _ := NewWith(Options{Store: m})
+	a, _ := PerHour(10).Compile()
+	b, _ := PerHour(11).Compile()
+	claims := []Claim{{Limit: a, Key: "k", Op: Op{0, 5, 0}}, {Limit: b, Key: "k", Op: Op{0, 5, 0}}}
+	var wrong *LimitError
+	if _, err := l.TakeAll(ctx, claims, nil); !errors.As(err, &wrong) {
+		t.Errorf("TakeAll: %v", err)
+	}
+	if _, err := l.TakeUpToAll(ctx, claims, 3, nil); !errors.As(err, &wrong) {
+		t.Errorf("TakeUpToAll: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package stint
 
 import (
 	"math"
-	"math/rand/v2"
 	"time"
 )
 
@@ -98,8 +97,8 @@ func (d *Decision) Stricter(other *Decision) bool {
 	return d.ResetAfter > other.ResetAfter
 }
 
-// fill makes the decision out of a store's answer.
-func (d *Decision) fill(l *Limit, key string, op Op, a Answer, m Mark) {
+// fill makes the decision out of a store's answer. The nonce is for the receipt of what was granted.
+func (d *Decision) fill(l *Limit, key string, op Op, a Answer, m Mark, nonce uint64) {
 	*d = Decision{
 		Allowed:     true,
 		Approximate: m.has(markApproximate),
@@ -125,7 +124,7 @@ func (d *Decision) fill(l *Limit, key string, op Op, a Answer, m Mark) {
 	}
 	if !refused {
 		if a.Granted > 0 {
-			d.nonce = rand.Uint64()
+			d.nonce = nonce
 		}
 		return
 	}

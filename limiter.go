@@ -3,6 +3,7 @@ package stint
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type Limiter struct {
 	own       *Memory // the store, if the limiter made it
 	observers []Observer
 	limits    atomic.Pointer[[]*Limit]
+	plain     atomic.Pointer[plain] // nil if calls need more
 	queue     queue
 	scratch   sync.Pool
 }
@@ -57,15 +59,15 @@ func NewWith(o Options, limits ...Limit) (*Limiter, error) {
 	}
 	l.queue.perKey, l.queue.total, l.queue.ahead = o.MaxWaiters, o.MaxWaitersTotal, o.MaxWait
 	l.scratch.New = func() any { return new(scratch) }
-	if err := l.SetLimits(limits...); err != nil {
-		return nil, err
-	}
 	if l.store == nil {
 		memory, err := NewMemory(MemoryOptions{})
 		if err != nil {
 			return nil, err
 		}
 		l.store, l.own = memory, memory
+	}
+	if err := l.SetLimits(limits...); err != nil {
+		return nil, err
 	}
 	return l, nil
 }
@@ -115,7 +117,23 @@ func (l *Limiter) SetLimits(limits ...Limit) error {
 		compiled[i] = c
 	}
 	l.limits.Store(&compiled)
+	l.plain.Store(l.simplified(compiled))
 	return nil
+}
+
+// plain is what most limiters are: one limit on a memory store, and nobody watches. Yes or no takes a short way then.
+type plain struct {
+	memory *Memory
+	limit  *Limit
+}
+
+// simplified is the limiter as a plain one, or nil.
+func (l *Limiter) simplified(limits []*Limit) *plain {
+	m, ok := l.store.(*Memory)
+	if !ok || len(limits) != 1 || l.observers != nil {
+		return nil
+	}
+	return &plain{m, limits[0]}
 }
 
 // scratch is a call's working memory, kept for the next one.
@@ -147,8 +165,8 @@ func (l *Limiter) Allow(key string) bool { return l.AllowN(key, 1) }
 
 // AllowN says whether n units of the key are granted, and takes them: all n or none.
 func (l *Limiter) AllowN(key string, n int64) bool {
-	if limits := *l.limits.Load(); len(limits) == 1 && l.observers == nil && n > 0 && key != "" && l.queue.idle() {
-		a, _, err := l.store.One(context.Background(), limits[0], key, Op{n, n, 0})
+	if p := l.plain.Load(); p != nil && n > 0 && key != "" && l.queue.idle() {
+		a, _, err := p.memory.One(context.Background(), p.limit, key, Op{n, n, 0})
 		return a.Granted == n && err == nil
 	}
 	d, err := l.Take(context.Background(), key, n)
@@ -170,9 +188,8 @@ func (l *Limiter) Now() Instant {
 // larger part of a decision. An instant that is too old refuses too much; never pass one of the future. On stores other than
 // the memory store it is AllowN.
 func (l *Limiter) AllowAt(key string, n int64, at Instant) bool {
-	limits := *l.limits.Load()
-	if m, ok := l.store.(*Memory); ok && len(limits) == 1 && l.observers == nil && n > 0 && key != "" && l.queue.idle() {
-		a, _, err := m.oneAt(limits[0], key, Op{n, n, 0}, int64(at))
+	if p := l.plain.Load(); p != nil && n > 0 && key != "" && l.queue.idle() {
+		a, _, err := p.memory.oneAt(p.limit, key, Op{n, n, 0}, int64(at))
 		return a.Granted == n && err == nil
 	}
 	return l.AllowN(key, n)
@@ -238,7 +255,7 @@ func (l *Limiter) doOne(ctx context.Context, limit *Limit, key string, op Op, co
 	if err != nil {
 		return l.failed(ctx, key, cost, err)
 	}
-	into.fill(limit, key, op, a, m)
+	into.fill(limit, key, op, a, m, rand.Uint64())
 	if l.observers != nil {
 		l.observe(ctx, key, cost, *into, nil)
 	}

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 )
 
 // Memory keeps the counts in the process: the store of a single machine, and the default. A decision on a warm key takes some
@@ -91,53 +90,6 @@ func (m *Memory) nowFor(l *Limit) (int64, error) {
 		now += m.skew.Load()
 	}
 	return now, nil
-}
-
-// Many implements [Store].
-func (m *Memory) Many(ctx context.Context, claims []Claim, into []Outcome) error {
-	for len(claims) > batchSize {
-		if err := m.Many(ctx, claims[:batchSize], into[:batchSize]); err != nil {
-			return err
-		}
-		claims, into = claims[batchSize:], into[batchSize:]
-	}
-	var places [batchSize]struct {
-		hash, lines uint64
-		segment     *segment
-	}
-	for i := range claims {
-		c := &claims[i]
-		t := (*table)(atomic.LoadPointer(&c.Limit.home))
-		if t == nil || t.store != m || m.unusual.Load() != 0 {
-			continue
-		}
-		h := m.seed.hash(c.Key)
-		s, lines := t.dir.Load().place(h)
-		prefetch(unsafe.Pointer(s.at(home(h, lines))))
-		places[i].hash, places[i].lines, places[i].segment = h, lines, s
-	}
-	if len(claims) == 0 {
-		return nil
-	}
-	now, err := m.nowFor(&unaligned)
-	if err != nil {
-		return err
-	}
-	for i := range claims {
-		c, o, at := &claims[i], &into[i], &places[i]
-		t := (*table)(atomic.LoadPointer(&c.Limit.home))
-		if at.hash == 0 || t.store != m || c.Limit.wall || c.Op.Max < 0 { // another store may have taken the limit meanwhile
-			o.Answer, o.Mark, o.Err = m.oneUnusual(c.Limit, c.Key, c.Op)
-			continue
-		}
-		var done bool
-		if o.Answer, o.Mark, done = t.warm(at.segment, at.lines, at.hash, c.Op, now); done {
-			o.Err = nil
-			continue
-		}
-		o.Answer, o.Mark, o.Err = m.settle(t, at.hash, c.Limit, c.Key, c.Op, now)
-	}
-	return nil
 }
 
 // unaligned stands for all limits that count by the store's own clock.

@@ -269,7 +269,7 @@ func decideHeld(grips []grip, claims []Claim, into []Outcome) bool {
 			granted = granted && a.Wait == 0
 		case c.Op.Max > 0:
 			granted = granted && a.Granted >= c.Op.Min
-			if c.Op.Min < c.Op.Max {
+			if c.Op.inSteps() {
 				times = min(times, a.Granted/c.Op.Min)
 			}
 		}
@@ -283,7 +283,7 @@ func decideHeld(grips []grip, claims []Claim, into []Outcome) bool {
 			would := o.Granted
 			_, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, LookOp(c.Op.Min))
 			o.Granted = would
-		case granted && c.Op.Min < c.Op.Max && o.Granted != c.Op.Min*times:
+		case granted && c.Op.inSteps() && o.Granted != c.Op.Min*times:
 			g.state, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, TakeOp(c.Op.Min*times))
 		default:
 			g.state = next[k]

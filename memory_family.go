@@ -109,10 +109,14 @@ func (m *Memory) retire(f *family, now int64) {
 			continue
 		}
 		s.mu.Lock()
-		if !s.dead && t.live(s, now) == 0 && t.sketch.Load() == nil {
+		k := t.sketch.Load()
+		if !s.dead && t.live(s, now) == 0 && (k == nil || k.last.Load() <= now<<fractionBits) {
 			t.freeze(s, now, nil)
 			t.retired.Store(true)
 			t.forgot(s, 0)
+			if k != nil {
+				m.bytes.Add(-k.bytes())
+			}
 			drop := func(tables []*table) []*table {
 				return slices.DeleteFunc(slices.Clone(tables), func(other *table) bool { return other == t })
 			}
@@ -172,15 +176,16 @@ type inheritance struct {
 // The key's stripe is held.
 func (t *table) inherited(h uint64, l *Limit, key string, now int64) inheritance {
 	if from, left, word := t.elsewhere(h, key, now); from != nil {
-		return inheritance{carry(from.limit, left, l, now, l.newCells()), false, from, word, left}
+		return inheritance{carry(from.limit, left, t.clock(from, now), l, now, l.newCells()), false, from, word, left}
 	}
 	st, approximate := t.remembered(h, now)
 	for _, other := range *t.family.tables.Load() {
 		if other == t {
 			continue
 		}
-		if bound, some := other.remembered(h, t.clock(other, now)); some {
-			bound = carry(other.limit, bound, l, now, l.newCells())
+		then := t.clock(other, now)
+		if bound, some := other.remembered(h, then); some {
+			bound = carry(other.limit, bound, then, l, now, l.newCells())
 			if l.used(bound, now).Cmp(l.used(st, now)) > 0 {
 				st, approximate = bound, true
 			}
@@ -198,11 +203,17 @@ func (t *table) take(in inheritance, h uint64, key string, n State, now int64) e
 	if in.approximate {
 		h &^= 1
 	}
-	for {
-		if err := t.settleHere(h, key, n, now); err != errAgain {
-			return err
-		}
+	err := t.settleHere(h, key, n, now)
+	for err == errAgain {
+		err = t.settleHere(h, key, n, now)
 	}
+	if err == nil || in.from == nil {
+		return err
+	}
+	// There is no room for it here, so it stays where it was.
+	for in.from.settleHere(h|1, key, in.left, now) == errAgain {
+	}
+	return err
 }
 
 // clock is an instant of this table's clock on the other's: the store's own, or the wall's.

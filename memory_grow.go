@@ -88,7 +88,8 @@ func (t *table) create(h uint64, key string, st, n State, approximate bool, now 
 // crowded says that a segment has no room for one more key: its slots are used up, or the store is at its bound and the
 // segment has more than a newcomer's few.
 func (t *table) crowded(s *segment) bool {
-	return int(s.used) >= t.full(s.lines) || int(s.used) >= fewKeys && t.store.used.Load() >= t.store.options.MaxKeys
+	bounded := int(s.used) >= fewKeys && t.store.used.Load() >= t.store.options.MaxKeys
+	return int(s.used) >= t.full(s.lines) || bounded && !t.unbounded
 }
 
 // fewKeys is what a segment may hold whatever the store's bound, so that no limit is starved by another.
@@ -102,7 +103,7 @@ var entries = sync.Pool{New: func() any { return new([]entry) }}
 func (t *table) rebuild(s *segment, h uint64, now int64) error {
 	full := min(t.full(s.lines), int(s.used))
 	t.store.reclaim(now)
-	mayGrow := t.store.mayGrow(int64(headSize + mostLines*lineSize))
+	mayGrow := t.unbounded || t.store.mayGrow(int64(headSize+mostLines*lineSize))
 	if !mayGrow && !t.mayEvict() && t.live(s, now) >= full {
 		t.store.refused.Add(1)
 		return ErrFull

@@ -105,7 +105,7 @@ func (n *notes) makeRoom(m *Memory, now int64) bool {
 		return false
 	}
 	n.looked = now
-	n.forgetSome(m, now, 2*maxNotes)
+	n.forgetSome(m, m.earliest(m.now()), 2*maxNotes)
 	return len(n.keys) < maxNotes && len(n.used) < maxNotes
 }
 

@@ -33,11 +33,11 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	return m.settle(t, h, l, key, op, now)
 }
 
-// oneAt is One at an instant that the caller has read from the store before. One that is not of the last milliseconds is not
+// oneAt is One at an instant that the caller has read from the store before. One that is more than ten milliseconds old is not
 // used: a new key would be refilled once more for the time since.
 func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
 	t := (*table)(atomic.LoadPointer(&l.home))
-	const recent = 2 * housekeepEvery
+	const recent = 11 * housekeepEvery
 	if t == nil || t.store != m || m.unusual.Load() != 0 || l.wall || uint64(now-m.due.Load()+recent) >= recent {
 		return m.oneUnusual(l, key, op)
 	}
@@ -64,7 +64,7 @@ func (t *table) warm(s *segment, lines, h uint64, op Op, now int64) (Answer, Mar
 				return Answer{}, 0, false
 			}
 			n, a := t.limit.Strategy.Apply(State{A: int64(word >> 1)}, t.limit, now, op)
-			next := uint64(n.A) << 1
+			next := wordOf(n)
 			done := next == word || p.word.CompareAndSwap(word, next)
 			return a, NewMark(now) | markApproximate*Mark(^x&1), done
 		}
@@ -152,7 +152,7 @@ func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int
 			runtime.Gosched()
 		case !t.records:
 			n, a := l.Strategy.Apply(State{A: int64(word >> 1)}, l, now, op)
-			if next := uint64(n.A) << 1; next == word || p.word.CompareAndSwap(word, next) {
+			if next := wordOf(n); next == word || p.word.CompareAndSwap(word, next) {
 				return a, p.mark(now), nil
 			}
 		case l.builtin:

@@ -11,6 +11,7 @@ import (
 // evictions. (A count-min sketch, Cormode and Muthukrishnan 2005, with the maximum in place of the sum.)
 type sketch struct {
 	mask uint64
+	last atomic.Int64               // the largest State.A: when all may be forgotten
 	a    [sketchRows][]atomic.Int64 // State.A
 	used [sketchRows][]atomic.Int64 // units, where A alone does not order the states
 }
@@ -25,21 +26,28 @@ const (
 func (t *table) newSketch() *sketch {
 	width := uint64(1) << bits.Len64(uint64(t.used.Load())/4)
 	width = min(max(width, leastSketch), mostSketch)
-	k := &sketch{mask: width - 1}
-	for row := range sketchRows {
-		k.a[row] = make([]atomic.Int64, width)
-		if !t.limit.ordered {
-			k.used[row] = make([]atomic.Int64, width)
-		}
-	}
+	k := makeSketch(int64(width), !t.limit.ordered)
 	if !t.sketch.CompareAndSwap(nil, k) {
 		return t.sketch.Load()
 	}
+	t.store.bytes.Add(k.bytes())
+	return k
+}
+
+// makeSketch is an empty sketch of so many cells, a power of two, in each row.
+func makeSketch(width int64, unordered bool) *sketch {
+	k := &sketch{mask: uint64(width) - 1}
 	for row := range sketchRows {
-		t.store.bytes.Add(int64(len(k.a[row])+len(k.used[row])) * 8)
+		k.a[row] = make([]atomic.Int64, width)
+		if unordered {
+			k.used[row] = make([]atomic.Int64, width)
+		}
 	}
 	return k
 }
+
+// bytes is the sketch's memory.
+func (k *sketch) bytes() int64 { return int64(len(k.a[0])+len(k.used[0])) * sketchRows * 8 }
 
 // cell is the key's place in a row.
 func (k *sketch) cell(h uint64, row int) uint64 {
@@ -55,8 +63,11 @@ func (k *sketch) add(l *Limit, h uint64, st State, now int64) {
 	var used int64
 	if !l.ordered {
 		_, a := l.Strategy.Apply(st, l, now, LookOp(1))
-		used = l.capacity - a.Remaining
+		if used = l.capacity - a.Remaining; a.Remaining == 0 {
+			used = roundedUp(l.used(st, now)) // a key in debt has used more
+		}
 	}
+	raise(&k.last, st.A)
 	for row := range sketchRows {
 		i := k.cell(h, row)
 		raise(&k.a[row][i], st.A)
@@ -82,7 +93,7 @@ func (t *table) remembered(h uint64, now int64) (State, bool) {
 		return State{}, false
 	}
 	l := t.limit
-	a, used := int64(1<<63-1), l.capacity
+	a, used := Forever, Forever
 	for row := range sketchRows {
 		i := k.cell(h, row)
 		a = min(a, k.a[row][i].Load())

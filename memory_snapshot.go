@@ -18,7 +18,7 @@ import (
 )
 
 // A snapshot is the store's keys in a file: a head with the seed and the store's instant, the tables with the values of their
-// limits, the blocks, and a SHA-256 of all that. Instants in it are absolute; a store that starts from it begins no earlier
+// limits, their sketches, the notes, and a SHA-256 of all that. Instants in it are absolute; a store that starts from it begins no earlier
 // than it was saved, so a wall clock that stepped back grants nothing. It holds the seed of the hash, so its mode is 0600.
 const (
 	snapshotMagic   = "stint snapshot\n"
@@ -165,7 +165,7 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 		e.saved(saved, m.earliest(now))
 	}
 	e.number(-1)
-	m.notes.save(e, now)
+	m.notes.save(e)
 	e.flush()
 	if e.err == nil {
 		_, e.err = e.w.Write(e.sum.Sum(nil))
@@ -205,6 +205,7 @@ func (e *encoder) table(t *table, now int64) {
 		}
 	}
 	e.number(0)
+	e.sketch(t.sketch.Load())
 }
 
 func (e *encoder) head(id, strategy string, units, per, burst int64, words int, exact bool) {
@@ -253,6 +254,25 @@ func (e *encoder) saved(t *savedTable, now int64) {
 		}
 	}
 	e.number(0)
+	e.sketch(t.sketch)
+}
+
+// sketch writes what is remembered of evicted keys.
+func (e *encoder) sketch(k *sketch) {
+	if k == nil {
+		e.number(0)
+		return
+	}
+	e.number(int64(len(k.a[0])))
+	e.number(int64(len(k.used[0])))
+	for row := range sketchRows {
+		for i := range k.a[row] {
+			e.number(k.a[row][i].Load())
+		}
+		for i := range k.used[row] {
+			e.number(k.used[row][i].Load())
+		}
+	}
 }
 
 // copyLive copies the live keys of a segment whose mutex is held.
@@ -293,6 +313,7 @@ type savedTable struct {
 	words             int
 	exact             bool
 	entries           []entry
+	sketch            *sketch
 }
 
 // restore reads a snapshot as a whole, and takes it over only if all of it is sound.
@@ -314,7 +335,8 @@ func (m *Memory) restore(name string) error {
 	for d.number() == 1 && d.reason == "" {
 		saved = append(saved, d.table())
 	}
-	blocks := d.blocks()
+	var kept notes
+	d.notes(&kept)
 	if d.reason == "" && len(d.data) > 0 {
 		d.reason = "it goes on after its end"
 	}
@@ -332,10 +354,9 @@ func (m *Memory) restore(name string) error {
 	m.seed = key
 	m.start = max(m.start, at)
 	m.saved = saved
-	for _, b := range blocks {
-		if err := m.notes.block(m, &Limit{ID: b.id}, b.key, m.now(), b.until); err != nil {
-			return err
-		}
+	m.notes.keys, m.notes.used = kept.keys, kept.used
+	for _, x := range kept.keys {
+		m.notes.count(m, note{}, x)
 	}
 	return nil
 }
@@ -415,47 +436,68 @@ func (d *decoder) table() *savedTable {
 		}
 		t.entries = append(t.entries, x)
 	}
+	t.sketch = d.sketch()
 	return t
 }
 
-// savedBlock is a block out of a snapshot.
-type savedBlock struct {
-	id, key string
-	until   int64
-}
-
-func (d *decoder) blocks() []savedBlock {
-	var blocks []savedBlock
-	for n := d.number(); n > 0 && d.reason == ""; n-- {
-		blocks = append(blocks, savedBlock{d.text(), d.text(), d.number()})
+func (d *decoder) sketch() *sketch {
+	width := d.number()
+	if width == 0 || d.reason != "" {
+		return nil
 	}
-	return blocks
+	unordered := d.number() != 0
+	if width < 0 || width&(width-1) != 0 || width > int64(len(d.data)/(8*sketchRows)) {
+		d.reason = "it ends in the middle of a sketch"
+		return nil
+	}
+	k := makeSketch(width, unordered)
+	for row := range sketchRows {
+		for i := range k.a[row] {
+			a := d.number()
+			k.a[row][i].Store(a)
+			raise(&k.last, a)
+		}
+		for i := range k.used[row] {
+			k.used[row][i].Store(d.number())
+		}
+	}
+	return k
 }
 
-// save writes the blocks in force.
-func (n *notes) save(e *encoder, now int64) {
+// notes reads what save wrote.
+func (d *decoder) notes(n *notes) {
+	n.keys, n.used = make(map[noteKey]note), make(map[uint64]int64)
+	for left := d.number(); left > 0 && d.reason == ""; left-- {
+		n.keys[noteKey{d.text(), d.text()}] = note{d.number(), d.number(), d.number()}
+	}
+	for left := d.number(); left > 0 && d.reason == ""; left-- {
+		n.used[uint64(d.number())] = d.number()
+	}
+}
+
+// save writes the notes: blocks in force, resets and used receipts.
+func (n *notes) save(e *encoder) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	count := int64(0)
-	for _, x := range n.keys {
-		if x.blocked > now {
-			count++
-		}
-	}
-	e.number(count)
+	e.number(int64(len(n.keys)))
 	for k, x := range n.keys {
-		if x.blocked > now {
-			e.text(k.id)
-			e.text(k.key)
-			e.number(x.blocked)
-		}
+		e.text(k.id)
+		e.text(k.key)
+		e.number(x.blocked)
+		e.number(x.reset)
+		e.number(x.until)
+	}
+	e.number(int64(len(n.used)))
+	for nonce, until := range n.used {
+		e.number(int64(nonce))
+		e.number(until)
 	}
 }
 
 // claim turns what the snapshot has for a limit's ID into tables. m.mu is held.
 func (m *Memory) claim(f *family, l *Limit) error {
-	var rest []*savedTable
-	now := m.earliest(m.now())
+	var rest, ours []*savedTable
+	var limits []*Limit
 	for _, saved := range m.saved {
 		if saved.id != l.ID {
 			rest = append(rest, saved)
@@ -468,8 +510,19 @@ func (m *Memory) claim(f *family, l *Limit) error {
 		if limit.words != saved.words {
 			return &SnapshotError{m.options.SnapshotFile, fmt.Sprintf("limit %q keeps %d words of state there and %d here", l.ID, saved.words, limit.words)}
 		}
-		t := m.newTable(f, limit)
+		ours, limits = append(ours, saved), append(limits, limit)
+	}
+	now := m.earliest(m.now())
+	for i, saved := range ours {
+		t := m.newTable(f, limits[i])
+		limit := t.limit
+		// Where nothing may be evicted all that was saved comes back, whatever the bound is now.
+		t.unbounded = !t.mayEvict()
 		m.adopt(f, t)
+		if k := saved.sketch; k != nil && len(k.used[0]) > 0 == !limit.ordered {
+			t.sketch.Store(k)
+			m.bytes.Add(k.bytes())
+		}
 		for _, x := range saved.entries {
 			st := x.state.cloned() // a snapshot that is being written may read the other
 			err := t.settleHere(x.hash, x.key, st, now)
@@ -480,6 +533,7 @@ func (m *Memory) claim(f *family, l *Limit) error {
 				return err
 			}
 		}
+		t.unbounded = false
 	}
 	m.saved = rest
 	return nil

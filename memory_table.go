@@ -34,7 +34,9 @@ type table struct {
 	records bool    // slots are locked: more than one word of state, or keys kept
 	cells   bool    // slots have Cells
 	exact   bool    // slots keep their key
-	retired atomic.Bool
+
+	unbounded bool // being filled from a snapshot, whatever the store's bound
+	retired   atomic.Bool
 }
 
 type directory struct {
@@ -119,6 +121,9 @@ const (
 	held   uint64 = 1         // the flag: a call works on the state
 	mostA  int64  = 1<<63 - 8 // so that no held state looks like the two above
 )
+
+// wordOf is the word of a state. A strategy of somebody else may return any A; one below 0 says the same as 0.
+func wordOf(st State) uint64 { return uint64(min(max(st.A, 0), mostA)) << 1 }
 
 func newSegment(lines uint64, depth uint8) *segment {
 	var s *segment
@@ -235,7 +240,7 @@ func (t *table) insert(s *segment, h uint64, key string, st State) {
 		}
 	}
 	p := s.at(i)
-	p.word.Store(uint64(min(st.A, mostA)) << 1)
+	p.word.Store(wordOf(st))
 	if t.records {
 		r := (*record)(unsafe.Pointer(p))
 		r.b, r.c = st.B, st.C
@@ -272,7 +277,7 @@ func (t *table) release(s *segment, p *slot, i uintptr, st State) {
 			s.extra.logs[i/t.stride] = st.Log
 		}
 	}
-	p.word.Store(uint64(min(st.A, mostA)) << 1)
+	p.word.Store(wordOf(st))
 }
 
 // entry is a key on its way from one segment to another.

@@ -2,6 +2,7 @@ package stint
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,7 @@ func (l *Limiter) waitFirst(ctx context.Context, key string, n int64, w *waiter,
 	if err != nil {
 		return err
 	}
-	d.fill(limit, key, TakeOp(n), a, m)
+	d.fill(limit, key, TakeOp(n), a, m, rand.Uint64())
 	if !d.Allowed {
 		if deadline, ok := ctx.Deadline(); ok && d.Reason == Limited && time.Until(deadline) < d.RetryAfter+ahead {
 			return ErrDeadline // what was refused is a grant within ahead, and the wait goes on from there
@@ -105,6 +106,9 @@ func (l *Limiter) waitFirst(ctx context.Context, key string, n int64, w *waiter,
 // ask is a take without a word to the observers.
 func (l *Limiter) ask(ctx context.Context, key string, op Op, d *Decision) error {
 	limits := *l.limits.Load()
+	if len(limits) == 0 {
+		return ErrNoLimit // they were taken away during a wait
+	}
 	claims, outcomes := make([]Claim, len(limits)), make([]Outcome, len(limits))
 	for i, limit := range limits {
 		claims[i] = Claim{Limit: limit, Key: key, Op: op}
@@ -114,7 +118,7 @@ func (l *Limiter) ask(ctx context.Context, key string, op Op, d *Decision) error
 	}
 	for i, limit := range limits {
 		var one Decision
-		one.fill(limit, key, op, outcomes[i].Answer, outcomes[i].Mark)
+		one.fill(limit, key, op, outcomes[i].Answer, outcomes[i].Mark, rand.Uint64())
 		if i == 0 || one.Stricter(d) {
 			*d = one
 		}
@@ -191,11 +195,7 @@ func (q *queue) enter(ctx context.Context, key string, w *waiter, limits []*Limi
 		return false, ErrQueueFull
 	}
 	if deadline, ok := ctx.Deadline(); ok && len(l.waiters) > 0 {
-		units := w.n
-		for _, other := range l.waiters[1:] {
-			units += other.n
-		}
-		if deadline.Before(l.until.Add(refillTime(limits, units))) {
+		if deadline.Before(l.until.Add(refillTime(limits, l.waiters, w))) {
 			return false, ErrDeadline
 		}
 	}
@@ -238,16 +238,21 @@ func (q *queue) leave(key string, w *waiter) {
 	}
 }
 
-// refillTime is how long the slowest of the limits that refill evenly takes for so many units; others may free any number at
-// once.
-func refillTime(limits []*Limit, units int64) time.Duration {
-	var longest time.Duration
-	for _, l := range limits {
-		if l.books() && !l.wide {
-			longest = max(longest, duration(l.byP.of(l.parts(units))))
-		}
+// refillTime is the least time from the grant of the first waiter to that of w, who comes last: a token bucket is refilled for all
+// but the first, and pacing spaces each by the one before. Other strategies may free any number at once, and where there are
+// several limits the first may wait for another one than w.
+func refillTime(limits []*Limit, waiters []*waiter, w *waiter) time.Duration {
+	if len(limits) != 1 || !limits[0].books() || limits[0].wide {
+		return 0
 	}
-	return longest
+	units := int64(0)
+	for _, other := range waiters {
+		units += other.n
+	}
+	if _, paced := limits[0].Strategy.(Pacing); !paced {
+		units += w.n - waiters[0].n
+	}
+	return duration(limits[0].byP.of(limits[0].parts(units)))
 }
 
 // behindWaiters is the decision of a call that may not overtake those who wait.

@@ -198,3 +198,51 @@ func TestWaitUnderSeveralLimits(t *testing.T) {
 		}
 	})
 }
+
+// A caller whose limits are taken away is told.
+func TestWaitWithoutLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := bubbleLimiter(t, Options{}, PerMinute(1))
+		l.Allow("k")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		done := waiting(ctx, l, "k", 1)
+		l.SetLimits()
+		time.Sleep(time.Minute)
+		wantEnded(t, done, ErrNoLimit)
+	})
+}
+
+// Who is second may be granted with the first, where it is not the bucket that the first waits for.
+func TestWaitUnderSeveralLimitsKnowsLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := bubbleLimiter(t, Options{}, PerHour(1), Limit{ID: "b", Units: 1, Per: time.Second, Burst: 100, Strategy: TokenBucket{}})
+		l.SetLimits(PerHour(2).WithStrategy(IntervalBucket{}), Limit{ID: "b", Units: 1, Per: time.Second, Burst: 100, Strategy: TokenBucket{}})
+		l.AllowN("k", 2)
+		first := waiting(context.Background(), l, "k", 1)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour+time.Second/2)
+		defer cancel()
+		second := waiting(ctx, l, "k", 1)
+		wantWaiting(t, second)
+		time.Sleep(time.Hour)
+		wantEnded(t, first, nil)
+		wantEnded(t, second, nil)
+	})
+}
+
+// Pacing spaces a call by the cost of the one before it, not by its own.
+func TestWaitPacedByTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := bubbleLimiter(t, Options{}, Limit{Units: 1, Per: time.Second, Burst: 10, Strategy: Pacing{}})
+		l.AllowN("k", 5)
+		first := waiting(context.Background(), l, "k", 1)
+		ctx, cancel := context.WithTimeout(context.Background(), 7*time.Second)
+		defer cancel()
+		second := waiting(ctx, l, "k", 10)
+		wantWaiting(t, second)
+		time.Sleep(5 * time.Second)
+		wantEnded(t, first, nil)
+		time.Sleep(time.Second)
+		wantEnded(t, second, nil)
+	})
+}

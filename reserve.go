@@ -105,7 +105,7 @@ func (l *Limiter) ReserveAll(ctx context.Context, claims []Claim) (*Reservation,
 		if !ok && decisions[i].Allowed && claims[i].Op.Max == 0 {
 			receipt, ok = Receipt{Key: claims[i].Key}, true // nothing was taken, and Commit can still charge
 		}
-		if p := (part{claims[i].Limit, receipt}); ok && !slices.Contains(r.parts, p) {
+		if p := (part{decisions[i].By, receipt}); ok && !slices.Contains(r.parts, p) {
 			r.parts = append(r.parts, p)
 		}
 	}

@@ -14,7 +14,7 @@ const Forever int64 = math.MaxInt64
 
 // MaxInstant is the last instant, in ticks, that a store's clock may show: the year 2077. What a limit books ahead of it
 // still fits in a State.
-const MaxInstant int64 = 1<<52 - 1<<50
+const MaxInstant int64 = 1<<52 - 1<<50 - 1
 
 // A Strategy says how a limit counts. It is one pure transition: no clock, no input or output, no allocation, and the same
 // for every operation, since an operation is a value. One type is all that a strategy of your own needs, and it works on
@@ -88,6 +88,9 @@ func RefundOp(n, at int64) Op { return Op{0, -n, at} }
 // UndoOp takes back a booking of n units, as if it had never been made, if the key is still to be as good as new at the instant
 // full: if nobody has booked since. Only the strategies that book ahead know it.
 func UndoOp(n, full int64) Op { return Op{full, -n, 0} }
+
+// inSteps says that several claims of a call are granted in step, a number of times Min.
+func (o Op) inSteps() bool { return o.Max > 0 && o.Min < o.Max }
 
 // ResetOp makes the key a new one.
 func ResetOp() Op { return Op{0, -math.MaxInt64, 0} }

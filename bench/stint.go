@@ -13,6 +13,7 @@ func Ours() []Contestant {
 		{Name: "stint", Note: "`Allow`; exact; keeps a hash of the key", Ours: true, New: newStint(allow)},
 		{Name: "stint, Take", Note: "with the whole decision: what is left, when to come back", Ours: true, Aside: true, New: newStint(take)},
 		{Name: "stint, caller's time", Note: "`AllowAt`, the clock read once for 64 calls", Ours: true, Aside: true, New: newStint(allowAt)},
+		{Name: "stint, batch of yes and no", Note: "`AllowMany`, 64 calls at a time", Ours: true, Aside: true, New: newStint(allowMany)},
 		{Name: "stint, batch", Note: "`TakeMany`, 64 calls at a time, whole decisions", Ours: true, Aside: true, New: newStint(takeMany)},
 	}
 }
@@ -64,6 +65,28 @@ func allowAt(l *stint.Limiter) *Subject {
 				now := l.Now()
 				for _, key := range keys[:n] {
 					if l.AllowAt(key, 1, now) {
+						granted++
+					}
+				}
+				keys = keys[n:]
+			}
+			return granted
+		}
+	}}
+}
+
+func allowMany(l *stint.Limiter) *Subject {
+	return &Subject{NewDecider: func() Decider {
+		allowed := make([]bool, batch)
+		return func(keys []string) int {
+			granted := 0
+			for len(keys) > 0 {
+				n := min(batch, len(keys))
+				if err := l.AllowMany(keys[:n], allowed[:n]); err != nil {
+					return granted
+				}
+				for _, yes := range allowed[:n] {
+					if yes {
 						granted++
 					}
 				}

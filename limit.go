@@ -162,6 +162,9 @@ func (l *Limit) horizon() int64 {
 		_, a := l.Strategy.Apply(State{}, l, 0, ChargeOp(l.capacity))
 		longest = max(longest, a.Reset)
 	}
+	if _, ok := l.Strategy.(CalendarWindow); ok {
+		longest += int64(4 * 24 * time.Hour / Tick) // Per is the shortest window: 28 days of 31, or a day that is not of 25 hours
+	}
 	return min(longest, maxFill)
 }
 

@@ -185,8 +185,8 @@ func (l *Limiter) Now() Instant {
 }
 
 // AllowAt is AllowN at an instant that the caller has read from Now a moment before, which saves the reading of the clock: the
-// larger part of a decision. An instant that is too old refuses too much; never pass one of the future. On stores other than
-// the memory store it is AllowN.
+// larger part of a decision. An instant that is more than some ten milliseconds old, or of the future, is not used, and the clock
+// is read. On stores other than the memory store it is AllowN.
 func (l *Limiter) AllowAt(key string, n int64, at Instant) bool {
 	if p := l.plain.Load(); p != nil && n > 0 && key != "" && l.queue.idle() {
 		a, _, err := p.memory.oneAt(p.limit, key, Op{n, n, 0}, int64(at))

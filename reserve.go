@@ -39,6 +39,9 @@ func (l *Limiter) refund(ctx context.Context, r Receipt, n int64) (int64, error)
 	if err := check(r.Key, n); err != nil {
 		return 0, err
 	}
+	if r.Nonce == 0 {
+		return 0, ErrReceiptForeign // no decision gives it, and no store remembers it
+	}
 	for _, limit := range l.Limits() {
 		if limit.ID != r.LimitID {
 			continue

@@ -203,3 +203,46 @@ func TestCreditAndCharge(t *testing.T) {
 		})
 	}
 }
+
+// A receipt is good to the end of its window, on days and months that are longer than the shortest, too.
+func TestRefundAtTheEndOfACalendarWindow(t *testing.T) {
+	ctx := context.Background()
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for every, date := range map[CalendarSpan]time.Time{
+		Day:   time.Date(2023, 11, 5, 12, 0, 0, 0, zone), // of 25 hours
+		Week:  time.Date(2023, 11, 5, 12, 0, 0, 0, zone),
+		Month: time.Date(2023, 12, 5, 12, 0, 0, 0, zone), // of 31 days
+	} {
+		m, clock := newTestMemory(t, MemoryOptions{})
+		l := newTestLimiter(t, m, Limit{Units: 10, Strategy: CalendarWindow{Every: every, Zone: zone}, Per: time.Hour})
+		start, end := CalendarWindow{Every: every, Zone: zone}.window(date.UnixMicro())
+		clock.Store(start)
+		d, err := l.Take(ctx, "k", 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		receipt, _ := d.Receipt()
+		clock.Store(end - 1)
+		if n, err := l.Refund(ctx, receipt); n != 4 || err != nil {
+			t.Errorf("%v: %d given back in the last tick, want 4 (%v)", every, n, err)
+		}
+	}
+}
+
+// A receipt without a nonce could be used again and again.
+func TestRefundWithoutANonce(t *testing.T) {
+	m, _ := newTestMemory(t, MemoryOptions{})
+	l := newTestLimiter(t, m, PerHour(10))
+	d, err := l.Take(context.Background(), "k", 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, _ := d.Receipt()
+	receipt.Nonce = 0
+	if n, err := l.Refund(context.Background(), receipt); n != 0 || !errors.Is(err, ErrReceiptForeign) {
+		t.Errorf("%d given back, %v", n, err)
+	}
+}

@@ -26,6 +26,15 @@ func (f *family) outgrown(t *table) bool {
 	return len(tables) > 1 && tables[0] != t
 }
 
+// mayRetire says whether a table may go once it is empty: values that others have followed, and of limits beyond the first many
+// those that have no key now, so that ever new IDs do not add up.
+func (m *Memory) mayRetire(t *table) bool {
+	return t.family.outgrown(t) || len(m.allTables()) > manyTables
+}
+
+// manyTables is how many empty tables a store keeps at hand.
+const manyTables = 1024
+
 // table is where the limit's keys are, made at its first use.
 func (m *Memory) table(l *Limit) (*table, error) {
 	if m.unusual.Load()&closedFlag != 0 {
@@ -91,7 +100,7 @@ func (m *Memory) adopt(f *family, t *table) {
 	m.tables.Store(&all)
 }
 
-// retire takes a family's tables without live keys out of the store, but for its newest. A limit that still counts in one is
+// retire takes a family's tables without live keys out of the store, if they may go. A limit that still counts in one is
 // given a new table at its next call. It is put off while keys of the family are being moved, since a call that moves one relies
 // on both of its tables. m.mu is held.
 func (m *Memory) retire(f *family, now int64) {
@@ -105,7 +114,7 @@ func (m *Memory) retire(f *family, now int64) {
 	for _, t := range *f.tables.Load() {
 		d := t.dir.Load()
 		s := d.segments[0].Load()
-		if s.depth > 0 || !f.outgrown(t) {
+		if s.depth > 0 || !m.mayRetire(t) {
 			continue
 		}
 		s.mu.Lock()
@@ -124,6 +133,9 @@ func (m *Memory) retire(f *family, now int64) {
 			f.tables.Store(&kept)
 			all := drop(m.allTables())
 			m.tables.Store(&all)
+			if len(kept) == 0 {
+				delete(m.families, t.limit.ID)
+			}
 		}
 		s.mu.Unlock()
 	}

@@ -234,3 +234,26 @@ func within(t *testing.T, what string, f func()) {
 		t.Fatalf("%s hangs", what)
 	}
 }
+
+// Limits with ever new IDs do not add up.
+func TestMemoryForgetsLimitsWithoutKeys(t *testing.T) {
+	m, clock := newTestMemory(t, MemoryOptions{})
+	l := newTestLimiter(t, m)
+	ids := 4 * manyTables
+	for i := range ids {
+		limit := mustCompile(t, PerSecond(1).WithID(fmt.Sprint("limit ", i)))
+		if d, err := l.TakeAll(t.Context(), []Claim{NewClaim(limit, "k", 1)}, nil); err != nil || !d.Allowed {
+			t.Fatal(d, err)
+		}
+		clock.advance(5 * time.Millisecond)
+	}
+	for range 4 * ids {
+		clock.advance(2 * time.Millisecond)
+		if _, err := l.TakeAll(t.Context(), []Claim{NewClaim(mustCompile(t, PerHour(9)), "k", 1)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := m.Stats(); s.Tables > manyTables+1 || len(m.families) > manyTables+1 {
+		t.Errorf("%d tables of %d limits after %d IDs, want %d at most", s.Tables, len(m.families), ids, manyTables+1)
+	}
+}

@@ -306,7 +306,7 @@ func (m *Memory) housekeep(now int64) error {
 		return nil
 	}
 	d, past := t.dir.Load(), m.earliest(now)
-	if s := d.segments[0].Load(); t.family.outgrown(t) && s.depth == 0 && t.live(s, past) == 0 {
+	if s := d.segments[0].Load(); m.mayRetire(t) && s.depth == 0 && t.live(s, past) == 0 {
 		m.mu.Lock()
 		m.retire(t.family, now)
 		m.mu.Unlock()

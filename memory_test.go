@@ -208,7 +208,7 @@ func TestMemoryAtTheBound(t *testing.T) {
 				}
 			}
 			s := m.Stats()
-			if s.Bytes > flat*5/4 {
+			if s.Bytes > flat*5/4+64<<10 { // a step or two of a small table
 				t.Errorf("memory grew from %d to %d bytes at the bound", flat, s.Bytes)
 			}
 			if s.Keys > bound+bound/20 {

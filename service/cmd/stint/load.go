@@ -193,8 +193,13 @@ func printReport(w io.Writer, r *load.Report) error {
 		span(r.Window), r.WorstWindow, r.WorstWindowBySent, r.WorstWindowByAnswer)
 	for _, v := range r.Verdicts {
 		word := "HELD"
-		if !v.Held {
+		switch {
+		case !v.Held:
 			word = "DID NOT HOLD"
+		case len(r.Statuses) == 0:
+			word = "NOT JUDGED, nobody answered"
+		case v.Allowed == math.MaxInt64:
+			word = "NOT JUDGED, it has no bound in a span of time"
 		}
 		fmt.Fprintf(&b, "Expected  %s (%s): %s. In any %s at most %s are allowed; %d were admitted for sure.\n", v.Limit, v.Strategy, word,
 			span(v.Window), many(v.Allowed), v.Admitted)

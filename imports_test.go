@@ -18,14 +18,22 @@ const module = "github.com/stint-go/stint"
 // A room is a folder of the repository; "." is the root package. arrows says what each may import besides the standard
 // library: other rooms, and "*" for packages from elsewhere. Imports go downward only.
 var arrows = map[string][]string{
-	".":         {},
-	"policy":    {"."},
-	"httplimit": {".", "policy"},
-	"limittest": {".", "*"},
-	"service":   {".", "policy", "httplimit", "*"},
-	"bench":     {".", "policy", "httplimit", "*"},
-	"examples":  {".", "policy", "httplimit", "*"},
-	"docs":      {"."},
+	".":          {},
+	"policy":     {"."},
+	"httplimit":  {".", "policy"},
+	"record":     {"."},
+	"sqlstore":   {".", "record"},
+	"redisstore": {".", "record", "*"},
+	"batch":      {"."},
+	"deny":       {"."},
+	"failover":   {"."},
+	"lease":      {"."},
+	"limittest":  {".", "*"},
+	"storetest":  {".", "record", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "limittest", "*"},
+	"service":    {".", "policy", "httplimit", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "*"},
+	"bench":      {".", "policy", "httplimit", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "storetest", "*"},
+	"examples":   {".", "policy", "httplimit", "*"},
+	"docs":       {"."},
 }
 
 // testArrows are what tests may import in addition.

@@ -42,6 +42,7 @@ type compiled struct {
 	wall     bool  // the windows are aligned to the wall clock
 	ordered  bool  // a larger State.A is never more permissive
 	wide     bool  // token bucket and pacing: beyond the range of one word
+	narrow   bool  // a token bucket in one word
 	words    int   // Strategy.Words
 	ticks    int64 // Per in ticks, 0 when it is not a whole number of them
 	capacity int64 // the most that a new key can be granted at once
@@ -129,6 +130,7 @@ func (l Limit) Compile() (*Limit, error) {
 	if l.words < 1 {
 		return nil, l.errorf("strategy %s asks for %d words of state; one is the least", l.Strategy.Name(), l.words)
 	}
+	l.narrow = l.Strategy == TokenBucket{} && !l.wide
 	l.variant = l.fingerprint()
 	l.ready = true
 	return &l, nil

@@ -166,8 +166,7 @@ func (l *Limiter) Allow(key string) bool { return l.AllowN(key, 1) }
 // AllowN says whether n units of the key are granted, and takes them: all n or none.
 func (l *Limiter) AllowN(key string, n int64) bool {
 	if p := l.plain.Load(); p != nil && n > 0 && key != "" && l.queue.idle() {
-		a, _, err := p.memory.One(context.Background(), p.limit, key, Op{n, n, 0})
-		return a.Granted == n && err == nil
+		return p.memory.allow(p.limit, key, n)
 	}
 	d, err := l.Take(context.Background(), key, n)
 	return err == nil && d.Allowed
@@ -189,8 +188,7 @@ func (l *Limiter) Now() Instant {
 // is read. On stores other than the memory store it is AllowN.
 func (l *Limiter) AllowAt(key string, n int64, at Instant) bool {
 	if p := l.plain.Load(); p != nil && n > 0 && key != "" && l.queue.idle() {
-		a, _, err := p.memory.oneAt(p.limit, key, Op{n, n, 0}, int64(at))
-		return a.Granted == n && err == nil
+		return p.memory.allowAt(p.limit, key, n, int64(at))
 	}
 	return l.AllowN(key, n)
 }

@@ -18,8 +18,7 @@ import (
 type Memory struct {
 	options MemoryOptions
 	seed    seed
-	base    time.Time
-	start   int64        // the instant of base
+	clock   clock
 	skew    atomic.Int64 // wall clock − store clock, for windows that are aligned to the wall
 	due     atomic.Int64 // next housekeeping
 	unusual atomic.Int64 // blocks in force, and whether the store is closed: what keeps calls from the short way
@@ -48,8 +47,11 @@ func NewMemory(o MemoryOptions) (*Memory, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	m := &Memory{options: o, seed: newSeed(), base: time.Now(), families: make(map[string]*family)}
-	m.start = m.base.UnixMicro()
+	m := &Memory{options: o, seed: newSeed(), families: make(map[string]*family)}
+	m.clock.begin()
+	if o.Clock != nil {
+		m.clock.steady = false
+	}
 	m.tables.Store(&[]*table{})
 	if now := m.now(); now < 0 || now > MaxInstant {
 		return nil, ErrClock
@@ -64,14 +66,17 @@ func NewMemory(o MemoryOptions) (*Memory, error) {
 }
 
 // Now is the store's instant, for [Limiter.AllowAt].
-func (m *Memory) Now() Instant { return Instant(m.now()) }
+func (m *Memory) Now() Instant {
+	now, _ := m.nowFor(&unaligned) // an instant out of range is refused when it is used
+	return Instant(now)
+}
 
 // now is the store's instant.
 func (m *Memory) now() int64 {
 	if m.options.Clock != nil {
 		return m.options.Clock()
 	}
-	return m.start + int64(time.Since(m.base))/int64(Tick)
+	return m.clock.read()
 }
 
 // earliest is an instant that is not after now, an instant of the store, on any clock that a limit counts by.
@@ -80,14 +85,26 @@ func (m *Memory) earliest(now int64) int64 { return now - max(0, -m.skew.Load())
 // nowFor is the instant for a limit: the store's own, or the wall's where its windows are aligned to the wall. Every call
 // begins with it, and does the housekeeping that is due.
 func (m *Memory) nowFor(l *Limit) (int64, error) {
-	now := m.now()
-	if uint64(now) >= uint64(m.due.Load()) {
-		if err := m.housekeep(now); err != nil {
+	now, ok := m.clock.now()
+	if !ok {
+		var err error
+		if now, err = m.tick(); err != nil {
 			return 0, err
 		}
 	}
 	if l.wall {
 		now += m.skew.Load()
+	}
+	return now, nil
+}
+
+// tick reads the clock, as some call does every millisecond, and does the housekeeping that is due.
+func (m *Memory) tick() (int64, error) {
+	now := m.now()
+	if uint64(now) >= uint64(m.due.Load()) {
+		if err := m.housekeep(now); err != nil {
+			return 0, err
+		}
 	}
 	return now, nil
 }
@@ -100,6 +117,9 @@ func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce ui
 	now, err := m.nowFor(l)
 	if err != nil {
 		return Answer{}, 0, err
+	}
+	if op.Wait > now && op.Wait-now <= clockSlack {
+		now = op.Wait // another goroutine was told a later tick just before
 	}
 	t, err := m.table(l)
 	if err != nil {

@@ -85,6 +85,7 @@ func (m *Memory) newTable(f *family, l *Limit) *table {
 	t := &table{store: m, limit: l, family: f, stride: 16}
 	t.exact, t.cells = m.options.ExactKeys, l.words > 3
 	t.records = t.exact || l.words > 1
+	t.narrow = l.narrow && !t.records
 	if t.records {
 		t.stride = 32
 	}
@@ -113,7 +114,7 @@ func (m *Memory) retire(f *family, now int64) {
 	now = m.earliest(now)
 	for _, t := range *f.tables.Load() {
 		d := t.dir.Load()
-		s := d.segments[0].Load()
+		s := d.entries[0].segment.Load()
 		if s.depth > 0 || !m.mayRetire(t) {
 			continue
 		}

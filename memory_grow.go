@@ -268,7 +268,7 @@ func (m *Memory) Compact() {
 		again = false
 		for _, t := range m.allTables() {
 			d := t.dir.Load()
-			for i := 0; i < len(d.segments) && t.dir.Load() == d; i++ {
+			for i := 0; i < len(d.entries) && t.dir.Load() == d; i++ {
 				if t.shrink(d, i, now) {
 					again = true
 				}
@@ -306,13 +306,13 @@ func (m *Memory) housekeep(now int64) error {
 		return nil
 	}
 	d, past := t.dir.Load(), m.earliest(now)
-	if s := d.segments[0].Load(); m.mayRetire(t) && s.depth == 0 && t.live(s, past) == 0 {
+	if s := d.entries[0].segment.Load(); m.mayRetire(t) && s.depth == 0 && t.live(s, past) == 0 {
 		m.mu.Lock()
 		m.retire(t.family, now)
 		m.mu.Unlock()
 		return nil
 	}
-	t.shrink(d, t.hand%len(d.segments), past)
+	t.shrink(d, t.hand%len(d.entries), past)
 	return nil
 }
 
@@ -332,7 +332,7 @@ func (m *Memory) reclaim(now int64) {
 
 // purge compacts the segment whose turn it is, if a part of its keys may be forgotten and nobody works on it.
 func (t *table) purge(d *directory, now int64) {
-	s := d.segments[t.hand%len(d.segments)].Load()
+	s := d.entries[t.hand%len(d.entries)].segment.Load()
 	if !s.mu.TryLock() {
 		return
 	}
@@ -340,7 +340,7 @@ func (t *table) purge(d *directory, now int64) {
 	if s.dead || t.dir.Load() != d || t.live(s, now) > int(s.used)*3/4 {
 		return
 	}
-	t.compact(s, uint64(t.hand%len(d.segments))<<d.shift, t.freeze(s, now, nil), s.lines)
+	t.compact(s, uint64(t.hand%len(d.entries))<<d.shift, t.freeze(s, now, nil), s.lines)
 }
 
 // next is the table whose turn it is, its hand moved on by a segment. m.sweep is held.
@@ -351,7 +351,7 @@ func (m *Memory) next() *table {
 	}
 	m.turn = (m.turn + 1) % len(tables)
 	t := tables[m.turn]
-	t.hand = (t.hand + 1) % len(t.dir.Load().segments)
+	t.hand = (t.hand + 1) % len(t.dir.Load().entries)
 	return t
 }
 
@@ -365,7 +365,7 @@ func (m *Memory) readWall() {
 // shrink merges a segment with its buddy, or makes an only segment smaller, if most of it may be forgotten. It tries only: a
 // segment that somebody works on is left for the next time.
 func (t *table) shrink(d *directory, i int, now int64) bool {
-	s := d.segments[i].Load()
+	s := d.entries[i].segment.Load()
 	if !s.mu.TryLock() {
 		return false
 	}

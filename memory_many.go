@@ -93,6 +93,9 @@ func (m *Memory) takeMany(l *Limit, calls []Call, into []Result) error {
 
 // allowMany is takeMany of one unit each, for yes and no.
 func (m *Memory) allowMany(l *Limit, keys []string, into []bool) error {
+	if t := m.home(l); t != nil && t.narrow {
+		return m.allowBuckets(t, l, keys, into)
+	}
 	var places [batchSize]place
 	for i, key := range keys {
 		m.approach(l, key, &places[i])
@@ -102,8 +105,45 @@ func (m *Memory) allowMany(l *Limit, keys []string, into []bool) error {
 		return err
 	}
 	for i, key := range keys {
-		a, _, err := m.decide(l, key, Op{1, 1, 0}, &places[i], now)
-		into[i] = a.Granted == 1 && err == nil && key != ""
+		if into[i] = false; key != "" {
+			a, _, err := m.decide(l, key, Op{1, 1, 0}, &places[i], now)
+			into[i] = a.Granted == 1 && err == nil
+		}
+	}
+	return nil
+}
+
+// allowBuckets is allowMany as allow does it.
+func (m *Memory) allowBuckets(t *table, l *Limit, keys []string, into []bool) error {
+	var places [batchSize]struct {
+		hash uint64
+		line *fourSlots
+	}
+	d := t.dir.Load()
+	for i, key := range keys {
+		at := &places[i]
+		at.hash = m.seed.hash(key)
+		at.line = d.line(at.hash)
+		prefetch(unsafe.Pointer(at.line))
+	}
+	now, err := m.nowFor(&unaligned)
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		at := &places[i]
+		p := at.line.slot(at.hash)
+		if word := p.word.Load(); p.hash.Load()|1 == at.hash && word&held == 0 {
+			next, granted := l.takeBucket(int64(word>>1), now, 1)
+			if !granted || p.word.CompareAndSwap(word, uint64(next)<<1) {
+				into[i] = granted
+				continue
+			}
+		}
+		if into[i] = false; key != "" {
+			a, _, err := m.settle(t, at.hash, l, key, Op{1, 1, 0}, now)
+			into[i] = a.Granted == 1 && err == nil
+		}
 	}
 	return nil
 }

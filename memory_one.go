@@ -10,17 +10,18 @@ import (
 
 // One implements [Store].
 func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Mark, error) {
-	t := (*table)(atomic.LoadPointer(&l.home))
-	if t == nil || t.store != m || m.unusual.Load() != 0 || op.Max < 0 {
+	t := m.home(l)
+	if t == nil || op.Max < 0 {
 		return m.oneUnusual(l, key, op)
 	}
 	h := m.seed.hash(key)
 	s, lines := t.dir.Load().place(h)
 	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
 	prefetch(unsafe.Pointer(s.at(home(h, lines))))
-	now := m.now()
-	if uint64(now) >= uint64(m.due.Load()) {
-		if err := m.housekeep(now); err != nil {
+	now, ok := m.clock.now()
+	if !ok {
+		var err error
+		if now, err = m.tick(); err != nil {
 			return Answer{}, 0, err
 		}
 	}
@@ -33,20 +34,53 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	return m.settle(t, h, l, key, op, now)
 }
 
-// oneAt is One at an instant that the caller has read from the store before. One that is more than ten milliseconds old is not
-// used: a new key would be refilled once more for the time since.
-func (m *Memory) oneAt(l *Limit, key string, op Op, now int64) (Answer, Mark, error) {
+// home is the limit's table, if it has been used before and nothing is unusual.
+func (m *Memory) home(l *Limit) *table {
 	t := (*table)(atomic.LoadPointer(&l.home))
+	if t == nil || t.store != m || m.unusual.Load() != 0 {
+		return nil
+	}
+	return t
+}
+
+// allow is One for a take of n units, for yes and no.
+func (m *Memory) allow(l *Limit, key string, n int64) bool {
+	if t := m.home(l); t != nil && t.narrow {
+		h := m.seed.hash(key)
+		line := t.dir.Load().line(h)
+		now, ok := m.clock.at(prefetchAndRead(unsafe.Pointer(line)))
+		p := line.slot(h)
+		if word := p.word.Load(); ok && p.hash.Load()|1 == h && word&held == 0 {
+			next, granted := l.takeBucket(int64(word>>1), now, n)
+			if !granted || p.word.CompareAndSwap(word, uint64(next)<<1) {
+				return granted
+			}
+		}
+	}
+	a, _, err := m.One(context.Background(), l, key, Op{n, n, 0})
+	return a.Granted == n && err == nil
+}
+
+// allowAt is allow at an instant that the caller has read from the store before. One that is more than ten milliseconds old is not
+// used: a new key would be refilled once more for the time since.
+func (m *Memory) allowAt(l *Limit, key string, n, now int64) bool {
 	const recent = 11 * housekeepEvery
-	if t == nil || t.store != m || m.unusual.Load() != 0 || l.wall || uint64(now-m.due.Load()+recent) >= recent {
-		return m.oneUnusual(l, key, op)
+	t := m.home(l)
+	if t == nil || l.wall || uint64(now-m.due.Load()+recent) >= recent {
+		return m.allow(l, key, n)
 	}
 	h := m.seed.hash(key)
-	s, lines := t.dir.Load().place(h)
-	if a, mark, done := t.warm(s, lines, h, op, now); done {
-		return a, mark, nil
+	if t.narrow {
+		p := t.dir.Load().line(h).slot(h)
+		if word := p.word.Load(); p.hash.Load()|1 == h && word&held == 0 {
+			next, granted := l.takeBucket(int64(word>>1), now, n)
+			if !granted || p.word.CompareAndSwap(word, uint64(next)<<1) {
+				return granted
+			}
+		}
 	}
-	return m.settle(t, h, l, key, op, now)
+	a, _, err := m.settle(t, h, l, key, Op{n, n, 0}, now)
+	return a.Granted == n && err == nil
 }
 
 // warm does one operation the short way, on a key that is there with one word of state, unless somebody holds the word or

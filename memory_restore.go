@@ -57,7 +57,7 @@ func (m *Memory) restore(name string) error {
 		return &SnapshotError{name, d.reason}
 	}
 	m.seed = key
-	m.start = max(m.start, at)
+	m.clock.start = max(m.clock.start, at)
 	m.saved = saved
 	m.notes.keys, m.notes.used = kept.keys, kept.used
 	for _, x := range kept.keys {

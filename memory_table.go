@@ -31,6 +31,7 @@ type table struct {
 	hand   int // next segment to inspect, under Memory.sweep
 
 	stride  uintptr // bytes of a slot
+	narrow  bool    // a slot is one word, the state of a token bucket
 	records bool    // slots are locked: more than one word of state, or keys kept
 	cells   bool    // slots have Cells
 	exact   bool    // slots keep their key
@@ -40,13 +41,15 @@ type table struct {
 }
 
 type directory struct {
-	shift    uint8 // 64 − the directory's depth, at most 63
-	segments []atomicSegment
-	lines    []atomic.Uint32 // of each segment, or less while it is being replaced, never more
+	shift   uint8 // 64 − the directory's depth, at most 63
+	entries []pointer
 }
 
-// atomicSegment is a place in a directory.
-type atomicSegment = atomic.Pointer[segment]
+// pointer is a place in a directory.
+type pointer struct {
+	segment atomic.Pointer[segment]
+	lines   atomic.Uint64 // of the segment, or less while it is being replaced, never more
+}
 
 // segment is the head of a block of memory whose slots follow it.
 type segment struct {
@@ -182,34 +185,56 @@ func (s *segment) at(offset uintptr) *slot {
 func home(h, lines uint64) uintptr { return uintptr(uint64(uint32(h))*lines>>32) * lineSize }
 func (s *segment) end() uintptr    { return uintptr(s.lines) * lineSize }
 
-func (d *directory) segment(h uint64) *segment { return d.segments[h>>(d.shift&63)].Load() }
+func (d *directory) segment(h uint64) *segment { return d.entries[h>>(d.shift&63)].segment.Load() }
 
 // place is the segment of a hash and its lines without a look at the segment's head, which on a cold key would be one more page
 // to find. The lines are never more than the segment's own: put sees to it by the order in which it writes, and the segment is
 // read twice here since a segment that was replaced never comes back. Where they are less, a probe may miss its key.
 func (d *directory) place(h uint64) (*segment, uint64) {
-	i := h >> (d.shift & 63)
-	for {
-		s := d.segments[i].Load()
-		lines := d.lines[i].Load()
-		if d.segments[i].Load() == s {
-			return s, uint64(lines)
-		}
+	e := &d.entries[h>>(d.shift&63)]
+	s, lines := e.segment.Load(), e.lines.Load()
+	for s != e.segment.Load() {
+		s, lines = e.segment.Load(), e.lines.Load()
 	}
+	return s, lines
+}
+
+// fourSlots are those of a cache line, in a table of one word.
+type fourSlots [lineSize / 16]slot
+
+// line is where the probe for a hash begins, in a table of one word.
+func (d *directory) line(h uint64) *fourSlots {
+	s, lines := d.place(h)
+	return (*fourSlots)(unsafe.Pointer(s.at(home(h, lines))))
+}
+
+// slot is the hash's slot, or another if the hash is not in this line.
+func (f *fourSlots) slot(h uint64) *slot {
+	at := 3
+	if f[2].hash.Load()|1 == h {
+		at = 2
+	}
+	if f[1].hash.Load()|1 == h {
+		at = 1
+	}
+	if f[0].hash.Load()|1 == h {
+		at = 0
+	}
+	return &f[at]
 }
 
 // put lets an entry point at a segment. Table.mu is held, or nobody knows the directory yet.
 func (d *directory) put(i int, s *segment) {
-	if old := d.segments[i].Load(); old != nil && old.lines > s.lines {
-		d.lines[i].Store(uint32(s.lines))
+	e := &d.entries[i]
+	if old := e.segment.Load(); old != nil && old.lines > s.lines {
+		e.lines.Store(s.lines)
 	}
-	d.segments[i].Store(s)
-	d.lines[i].Store(uint32(s.lines))
+	e.segment.Store(s)
+	e.lines.Store(s.lines)
 }
 
 func makeDirectory(shift uint8) *directory {
-	n := 1 << (64 - shift)
-	return &directory{shift: shift, segments: make([]atomicSegment, n), lines: make([]atomic.Uint32, n)}
+	return &directory{shift: shift, entries: make([]pointer, 1<<(64-shift))}
 }
 
 // find is the slot of a hash and its offset, or nil. key is compared where the table keeps keys.
@@ -323,8 +348,8 @@ func (t *table) swing(s, low, high *segment, h uint64) {
 	d := t.dir.Load()
 	if low != high && 64-d.shift < low.depth {
 		double := makeDirectory(d.shift - 1)
-		for i := range d.segments {
-			p := d.segments[i].Load()
+		for i := range d.entries {
+			p := d.entries[i].segment.Load()
 			double.put(2*i, p)
 			double.put(2*i+1, p)
 		}

@@ -67,6 +67,20 @@ func (TokenBucket) Apply(s State, l *Limit, now int64, op Op) (State, Answer) {
 	}
 }
 
+// takeBucket is Apply for what nearly every call does, where the bucket is in one word: take n units now or none, for yes and no. It
+// takes so few steps, and is not called through an interface, that the processor can begin the next call while this one waits
+// for its key: on keys that are not in the cache that saves a third of a call.
+func (l *Limit) takeBucket(a, now, n int64) (next int64, granted bool) {
+	if n > l.capacity {
+		return a, false
+	}
+	missing := l.missing(State{A: a}, now) + n*l.q
+	if missing > l.full {
+		return a, false
+	}
+	return l.filledAt(now, missing).A, true
+}
+
 // missing is what the bucket lacks at now, in parts of which a unit is q.
 func (l *Limit) missing(s State, now int64) int64 {
 	ahead := s.A>>fractionBits - now

@@ -1,0 +1,21 @@
+//go:build amd64 || arm64
+
+package stint
+
+import "unsafe"
+
+// prefetch asks the processor for the cache line at p and does not wait for it.
+//
+//go:noescape
+func prefetch(p unsafe.Pointer)
+
+// prefetchAndRead is prefetch and readCounter in one call.
+//
+//go:noescape
+func prefetchAndRead(p unsafe.Pointer) uint64
+
+// readCounter reads the processor's counter of time. Unlike the system's clock it does not wait for loads under way.
+func readCounter() uint64
+
+// steadyCounter says whether the processor promises that the counter runs at one rate, whatever its cores do.
+func steadyCounter() bool

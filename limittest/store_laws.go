@@ -211,6 +211,7 @@ func waitsTrue(t *testing.T, s *shelf, store stint.Store) {
 		}
 		a, at = oneAt(t, store, limit, "k", stint.LookOp(3))
 		for end := at + a.Wait; a.Wait > 0; {
+			time.Sleep(between)
 			switch a, at = oneAt(t, store, limit, "k", stint.LookOp(3)); {
 			case a.Wait > 0 && at+a.Wait != end:
 				t.Fatalf("%s: to be granted at %d, and at %d to be granted at %d: %+v", showLimit(limit), end, at, at+a.Wait, a)
@@ -289,8 +290,8 @@ func storeForgetting(t *testing.T, s *shelf) {
 		limit := s.compiled(t, stint.Limit{Units: 4, Per: per, Strategy: strategy})
 		models := map[string]Model{}
 		for round := range 5 {
-			for i := range s.some(200, 40) {
-				key := fmt.Sprint("k", (i*7+round*131)%(5*s.some(100, 20)))
+			for i := range s.some(200, 20) {
+				key := fmt.Sprint("k", (i*7+round*131)%(5*s.some(100, 10)))
 				if models[key] == nil {
 					models[key] = reference(limit)
 				}
@@ -302,7 +303,7 @@ func storeForgetting(t *testing.T, s *shelf) {
 				}
 				clock.pass(2000)
 			}
-			for i := range s.some(400, 40) { // keys that come once
+			for i := range s.some(400, 20) { // keys that come once
 				one(t, store, limit, fmt.Sprint("once", round, i), stint.TakeOp(1))
 			}
 		}

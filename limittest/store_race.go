@@ -30,7 +30,7 @@ func together(n int, f func(i int)) {
 // storeExactlyCapacity: callers on one key get its capacity together, not one unit more, and none less where a store is exact.
 func storeExactlyCapacity(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	units := int64(s.some(20_000, 500)) // many, so that the callers do meet
+	units := int64(s.some(20_000, 200)) // many, so that the callers do meet
 	for _, limit := range s.lasting(t, units) {
 		want := units
 		if !countsUnits(limit) {
@@ -122,7 +122,7 @@ func storeNewKeyAtOnce(t *testing.T, s *shelf) {
 // storeManyKeysAtOnce: keys that are made and asked by many callers while the store grows each get their capacity.
 func storeManyKeysAtOnce(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	keys := s.some(1500, 50)
+	keys := s.some(1500, 20)
 	for _, limit := range s.lasting(t, 3) {
 		want := int64(3)
 		if !countsUnits(limit) {

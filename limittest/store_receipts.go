@@ -224,6 +224,7 @@ func blockPasses(t *testing.T, l *stint.Limiter, limit *stint.Limit) {
 	}
 	after := time.Now()
 	for {
+		time.Sleep(between)
 		asked := time.Now()
 		d := take(t, l, "k", 1)
 		switch answered := time.Now(); {
@@ -239,3 +240,6 @@ func blockPasses(t *testing.T, l *stint.Limiter, limit *stint.Limit) {
 
 // slack is how far a store's clock may be off the machine's in a moment.
 const slack = 5 * time.Millisecond
+
+// between is how long to leave a store alone that is asked over and over whether a time has passed.
+const between = time.Millisecond / 2

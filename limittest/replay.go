@@ -160,7 +160,6 @@ func (r *replay) configure() error {
 	return err
 }
 
-
 var carries = map[string]stint.Carry{
 	"reset": stint.CarryNothing, "as_is": stint.CarryUnits, "additive": stint.CarryAdded, "proportional": stint.CarryShare,
 }

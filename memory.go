@@ -37,8 +37,9 @@ type Memory struct {
 	notes notes
 
 	saver  *saver
-	saving sync.Mutex    // one snapshot at a time
-	saved  []*savedTable // out of the snapshot, not claimed by a limit yet; under mu
+	saving sync.Mutex            // one snapshot at a time
+	saved  []*savedTable         // out of the snapshot, not claimed by a limit yet; under mu
+	moves  atomic.Pointer[moves] // while a snapshot is being written
 }
 
 // NewMemory makes a memory store. It fails when the options conflict, the machine's clock is out of range, or there is a

@@ -210,6 +210,9 @@ func (t *table) inherited(h uint64, l *Limit, key string, now int64) inheritance
 // take puts the state n, made out of what was inherited, into the key's place, and marks the place that it was in as moved. Other
 // values' calls for the key wait for the stripe, which is held, so the place is this call's to fill.
 func (t *table) take(in inheritance, h uint64, key string, n State, now int64) error {
+	if watch := t.store.moves.Load(); watch != nil && in.from != nil {
+		watch.note(t, h, key)
+	}
 	if in.from != nil && !in.from.leave(h, key, in.word, in.left) {
 		return errAgain
 	}

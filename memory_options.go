@@ -22,11 +22,13 @@ type MemoryOptions struct {
 	ExactKeys bool
 
 	// SnapshotFile is where the counts are saved, so that a restart is not a free refill: read at the start, if it is there, and
-	// written every SnapshotEvery and by Close. A damaged file is refused. Default: none.
+	// written every SnapshotEvery and by Close. It is written whole, 16 bytes a key of a one-word strategy, to a file beside it that
+	// then takes its place. A damaged file is refused. Default: none.
 	SnapshotFile string
 
-	// SnapshotEvery is how often the snapshot is written. What was granted since the last one is forgotten when the process is
-	// killed. Default: 10 seconds. Conflicts with no SnapshotFile.
+	// SnapshotEvery is how often the snapshot is written while calls come; less often where it takes more than a tenth of that
+	// time. What was granted since the last one is forgotten when the process is killed. Default: 10 seconds. Conflicts with no
+	// SnapshotFile.
 	SnapshotEvery time.Duration
 
 	// Clock replaces the machine's clock, for tests: it returns the instant in ticks since the Unix epoch, from any goroutine.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -37,9 +38,10 @@ func (m *Memory) restore(name string) error {
 	var saved []*savedTable
 	key := seedFrom(d.bytes(32))
 	at := d.number()
-	for d.number() == 1 && d.reason == "" {
+	for d.more("table", partTable) != partEnd {
 		saved = append(saved, d.table())
 	}
+	saved = d.moved(saved, m.options.ExactKeys)
 	var kept notes
 	d.notes(&kept)
 	if d.reason == "" && len(d.data) > 0 {
@@ -111,38 +113,111 @@ func (d *decoder) text() string {
 	return string(d.bytes(n))
 }
 
+// more is the mark of the next part, which must be one of the given ones up to most; the end's if nothing can be read.
+func (d *decoder) more(of string, most int64) int64 {
+	mark := d.number()
+	if d.reason == "" && (mark < partEnd || mark > most) {
+		d.reason = "a " + of + " begins with no known mark"
+	}
+	if d.reason != "" {
+		return partEnd
+	}
+	return mark
+}
+
 func (d *decoder) table() *savedTable {
-	t := &savedTable{id: d.text(), strategy: d.text(), units: d.number(), per: d.number(), burst: d.number()}
-	t.words, t.exact = int(d.number()), d.number() == 1
+	t := d.head()
 	for d.reason == "" {
 		h := d.number()
 		if h == 0 || d.reason != "" {
 			break
 		}
-		x := entry{hash: uint64(h), state: State{A: d.number()}}
-		if t.words > 1 || t.exact {
-			x.state.B, x.state.C = d.number(), d.number()
-		}
-		if t.words > 3 {
-			n := d.number()
-			if n < 0 || n > int64(len(d.data)/16) {
-				d.reason = "it ends in the middle of a log"
-				break
-			}
-			if n > 0 {
-				x.state.Log = &Cells{Pairs: make([]Pair, n)}
-			}
-			for i := range n {
-				x.state.Log.Pairs[i] = Pair{d.number(), d.number()}
-			}
-		}
-		if t.exact {
-			x.key = d.text()
-		}
-		t.entries = append(t.entries, x)
+		t.entries = append(t.entries, d.entry(h, t))
 	}
 	t.sketch = d.sketch()
 	return t
+}
+
+func (d *decoder) head() *savedTable {
+	t := &savedTable{id: d.text(), strategy: d.text(), units: d.number(), per: d.number(), burst: d.number()}
+	t.words, t.exact = int(d.number()), d.number() == 1
+	return t
+}
+
+// entry is a key of the table, whose hash has been read.
+func (d *decoder) entry(h int64, t *savedTable) entry {
+	x := entry{hash: uint64(h), state: State{A: d.number()}}
+	if t.words > 1 || t.exact {
+		x.state.B, x.state.C = d.number(), d.number()
+	}
+	if t.words > 3 {
+		n := d.number()
+		if n < 0 || n > int64(len(d.data)/16) {
+			d.reason = "it ends in the middle of a log"
+			return x
+		}
+		if n > 0 {
+			x.state.Log = &Cells{Pairs: make([]Pair, n)}
+		}
+		for i := range n {
+			x.state.Log.Pairs[i] = Pair{d.number(), d.number()}
+		}
+	}
+	if t.exact {
+		x.key = d.text()
+	}
+	return x
+}
+
+// moved reads the keys that moved while the tables were written, and puts each where it was found afterwards and nowhere else.
+func (d *decoder) moved(saved []*savedTable, exact bool) []*savedTable {
+	type place struct {
+		id   string
+		hash uint64
+		key  string
+	}
+	var found []*savedTable
+	seen := make(map[place]bool)
+	for mark := d.more("moved key", partGone); mark != partEnd; mark = d.more("moved key", partGone) {
+		switch mark {
+		case partTable:
+			found = append(found, d.head())
+		case partKey:
+			i := d.number()
+			if i < 0 || i >= int64(len(found)) {
+				d.reason = "a moved key is of no table"
+				return nil
+			}
+			x := d.entry(d.number(), found[i])
+			found[i].entries = append(found[i].entries, x)
+			seen[place{found[i].id, x.hash | 1, x.key}] = true
+		case partGone:
+			gone := place{id: d.text(), hash: uint64(d.number()) | 1}
+			if exact {
+				gone.key = d.text()
+			}
+			seen[gone] = true
+		}
+	}
+	if len(seen) == 0 {
+		return saved
+	}
+	for _, t := range saved {
+		t.entries = slices.DeleteFunc(t.entries, func(x entry) bool { return seen[place{t.id, x.hash | 1, x.key}] })
+	}
+	for _, t := range found {
+		if i := slices.IndexFunc(saved, t.sameValues); i >= 0 {
+			saved[i].entries = append(saved[i].entries, t.entries...)
+		} else {
+			saved = append(saved, t)
+		}
+	}
+	return saved
+}
+
+// sameValues says whether both tables are of the same values of a limit.
+func (t *savedTable) sameValues(other *savedTable) bool {
+	return t.id == other.id && t.strategy == other.strategy && t.units == other.units && t.per == other.per && t.burst == other.burst
 }
 
 func (d *decoder) sketch() *sketch {

@@ -16,11 +16,17 @@ import (
 )
 
 // A snapshot is the store's keys in a file: a head with the seed and the store's instant, the tables with the values of their
-// limits, their sketches, the notes, and a SHA-256 of all that. Instants in it are absolute; a store that starts from it begins no earlier
+// limits and their sketches, the keys that moved between tables meanwhile, the notes, and a SHA-256 of all that. Instants in it are absolute; a store that starts from it begins no earlier
 // than it was saved, so a wall clock that stepped back grants nothing. It holds the seed of the hash, so its mode is 0600.
 const (
 	snapshotMagic   = "stint snapshot\n"
-	snapshotVersion = 1
+	snapshotVersion = 2
+
+	// What begins each part of the tables and of the moved keys.
+	partEnd   = 0
+	partTable = 1
+	partKey   = 2 // of a moved key: the table's number among those of this part, and the entry
+	partGone  = 3 // a moved key that is as good as new
 )
 
 // SnapshotError says why a snapshot cannot be used. Nothing of it was loaded.
@@ -38,6 +44,7 @@ type saver struct {
 	store *Memory
 	quit  chan struct{}
 	done  chan struct{}
+	again bool // the last snapshot does not hold all, or may not
 
 	mu  sync.Mutex
 	err error // of the last snapshot
@@ -61,13 +68,26 @@ func (v *saver) run() {
 		case <-timer.C:
 		}
 		began := time.Now()
-		err := v.store.Save()
-		v.mu.Lock()
-		v.err = err
-		v.mu.Unlock()
+		if v.needed() {
+			err := v.store.Save()
+			v.again = v.again || err != nil
+			v.mu.Lock()
+			v.err = err
+			v.mu.Unlock()
+		}
 		// A snapshot that takes long is written less often: at most a tenth of the time goes into it.
 		timer.Reset(max(every, 9*time.Since(began)))
 	}
+}
+
+// needed says whether anything may have changed that no snapshot holds. The first call after it does the housekeeping, and so
+// leaves a mark. One snapshot more is written when nobody has called since the one before, for the sake of calls that were under
+// way when that one began.
+func (v *saver) needed() bool {
+	called := v.store.due.Swap(0) != 0
+	needed := called || v.again
+	v.again = called
+	return needed
 }
 
 // stop ends the saver and writes the last snapshot.
@@ -152,6 +172,8 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 	e.raw = append(e.raw, m.seed.bytes()...)
 	now := m.now()
 	e.number(now)
+	watch := m.watchMoves()
+	defer m.moves.Store(nil)
 	// Both at once: a limit that is claimed meanwhile is written as it was saved.
 	m.mu.RLock()
 	tables, unclaimed := m.allTables(), m.saved
@@ -162,7 +184,8 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 	for _, saved := range unclaimed {
 		e.saved(saved, m.earliest(now))
 	}
-	e.number(-1)
+	e.number(partEnd)
+	e.moved(watch, m.earliest(m.now()), m.options.ExactKeys)
 	m.notes.save(e)
 	e.flush()
 	if e.err == nil {
@@ -176,7 +199,7 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 
 // table writes a table in the order of its hashes, a segment at a time, so that splits meanwhile lose nothing.
 func (e *encoder) table(t *table, now int64) {
-	e.head(t.limit.ID, t.limit.Strategy.Name(), t.limit.Units, int64(t.limit.Per), t.limit.Burst, t.limit.words, t.exact)
+	e.tableHead(t)
 	var batch []entry
 	for h := uint64(0); ; {
 		d := t.dir.Load()
@@ -206,8 +229,42 @@ func (e *encoder) table(t *table, now int64) {
 	e.sketch(t.sketch.Load())
 }
 
+func (e *encoder) tableHead(t *table) {
+	l := t.limit
+	e.head(l.ID, l.Strategy.Name(), l.Units, int64(l.Per), l.Burst, l.words, t.exact)
+}
+
+// moved writes where each key is that has moved since the watch began. What tables say of it does not count.
+func (e *encoder) moved(watch *moves, now int64, exact bool) {
+	keys, err := watch.end()
+	if e.err == nil {
+		e.err = err
+	}
+	numbers := make(map[*table]int64)
+	for k := range keys {
+		t, x := k.find(now)
+		if t == nil {
+			e.number(partGone)
+			e.text(k.id)
+			e.number(int64(k.hash))
+			if exact {
+				e.text(k.key)
+			}
+			continue
+		}
+		if _, known := numbers[t]; !known {
+			numbers[t] = int64(len(numbers))
+			e.tableHead(t)
+		}
+		e.number(partKey)
+		e.number(numbers[t])
+		e.entry(x, t.records, t.cells, t.exact)
+	}
+	e.number(partEnd)
+}
+
 func (e *encoder) head(id, strategy string, units, per, burst int64, words int, exact bool) {
-	e.number(1)
+	e.number(partTable)
 	e.text(id)
 	e.text(strategy)
 	e.number(units)
@@ -277,29 +334,33 @@ func (e *encoder) sketch(k *sketch) {
 func (t *table) copyLive(s *segment, now int64, into []entry) []entry {
 	for i := uintptr(0); i < s.end(); i += t.stride {
 		p := s.at(i)
-		h := p.hash.Load()
-		if h == 0 {
+		if p.hash.Load() == 0 {
 			continue
 		}
-		word := p.word.Load()
-		for word != moved && (word&held != 0 || t.records && !p.word.CompareAndSwap(word, word|held)) {
-			runtime.Gosched()
-			word = p.word.Load()
-		}
-		if word == moved {
-			continue
-		}
-		e := entry{hash: h, state: t.state(s, p, i, word)}
-		if t.exact {
-			e.key = s.extra.keys[i/t.stride]
-		}
-		e.state = e.state.cloned()
-		if t.records {
-			p.word.Store(word)
-		}
-		if e.state.A > now<<fractionBits {
+		if e, live := t.copySlot(s, p, i, now); live {
 			into = append(into, e)
 		}
 	}
 	return into
+}
+
+// copySlot copies a slot's key, if it is live. The segment's mutex is held.
+func (t *table) copySlot(s *segment, p *slot, i uintptr, now int64) (entry, bool) {
+	word := p.word.Load()
+	for word != moved && (word&held != 0 || t.records && !p.word.CompareAndSwap(word, word|held)) {
+		runtime.Gosched()
+		word = p.word.Load()
+	}
+	if word == moved {
+		return entry{}, false
+	}
+	e := entry{hash: p.hash.Load(), state: t.state(s, p, i, word)}
+	if t.exact {
+		e.key = s.extra.keys[i/t.stride]
+	}
+	e.state = e.state.cloned()
+	if t.records {
+		p.word.Store(word)
+	}
+	return e, e.state.A > now<<fractionBits
 }

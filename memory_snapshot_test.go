@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -119,6 +120,77 @@ func TestMemorySnapshotBeyondTheBound(t *testing.T) {
 			t.Fatalf("key %d: %+v, %v", k, d, err)
 		}
 	}
+}
+
+// A store that nobody calls is not written again and again, and a call is in the next snapshot but for those under way, which are in
+// the one after it.
+func TestMemorySnapshotRests(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "f")
+	synctest.Test(t, func(t *testing.T) {
+		m, err := NewMemory(MemoryOptions{SnapshotFile: file, SnapshotEvery: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newTestLimiter(t, m, PerHour(10))
+		written := func(after time.Duration) bool {
+			_ = os.Remove(file)
+			time.Sleep(after)
+			synctest.Wait()
+			_, err := os.Stat(file)
+			return err == nil
+		}
+		time.Sleep(time.Second / 2) // so that each second from here has one turn of the saver in its middle
+		if written(3 * time.Second) {
+			t.Error("written before the first call")
+		}
+		calls := map[string]func(){
+			"Allow":     func() { l.Allow("k") },
+			"AllowAt":   func() { l.AllowAt("k", 1, l.Now()) },
+			"AllowMany": func() { _ = l.AllowMany([]string{"k"}, make([]bool, 1)) },
+			"Block":     func() { _ = l.Block(t.Context(), "k", time.Minute) },
+			"Reset":     func() { _ = l.Reset(t.Context(), "k") },
+			"Credit":    func() { _ = l.Credit(t.Context(), "k", 1) },
+		}
+		for name, call := range calls {
+			call()
+			if !written(time.Second) || !written(time.Second) {
+				t.Errorf("%s is not in the next two snapshots", name)
+			}
+			if written(20 * time.Second) {
+				t.Errorf("written for nothing after %s", name)
+			}
+		}
+		// An instant from before the snapshot changes a count after it.
+		before := l.Now()
+		l.Allow("k")
+		written(5 * time.Second)
+		l.AllowAt("k", 1, before)
+		if !written(time.Second) {
+			t.Error("AllowAt at an old instant is not in the next snapshot")
+		}
+		// One that fails is tried again.
+		l.Allow("k")
+		if err := os.Rename(folder, folder+"-away"); err != nil {
+			t.Fatal(err)
+		}
+		written(5 * time.Second)
+		if m.SnapshotErr() == nil {
+			t.Error("a snapshot to a folder that is not there is no error")
+		}
+		if err := os.Rename(folder+"-away", folder); err != nil {
+			t.Fatal(err)
+		}
+		if !written(time.Second) || m.SnapshotErr() != nil {
+			t.Error("the next one is not tried")
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 type writer func(p []byte) (int, error)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -85,6 +86,7 @@ type Renderer struct {
 	answers Answers
 	labels  labels
 	expose  string
+	buffers sync.Pool // of *[]byte, for bodies
 }
 
 // NewRenderer checks the answers and makes their renderer.
@@ -101,6 +103,7 @@ func NewRenderer(a Answers) (*Renderer, error) {
 		a.Bodies = []Body{Text{}}
 	}
 	e := &Renderer{answers: a}
+	e.buffers.New = func() any { return new([]byte) }
 	if a.ExposeHeaders {
 		names := []string{"Retry-After"}
 		for _, d := range a.Headers {
@@ -138,7 +141,7 @@ func (e *Renderer) write(h http.Header, r *Report) {
 	if len(r.Decisions) == 0 {
 		return
 	}
-	r.labels = &e.labels
+	r.renderer = e
 	for _, d := range e.answers.Headers {
 		d.Write(h, r)
 	}
@@ -158,7 +161,7 @@ func (e *Renderer) jitter() int64 {
 
 // Refuse answers the request with the refusal: headers, status and body. key is as for WriteHeaders.
 func (e *Renderer) Refuse(w http.ResponseWriter, r *http.Request, key string, f *Refusal) {
-	x := &exchange{Context: r.Context(), renderer: e, decision: [1]stint.Decision{f.Decision}}
-	x.report = Report{Decisions: telling(f.Decisions), Key: key}
+	x := &exchange{Context: r.Context(), decision: [1]stint.Decision{f.Decision}}
+	x.report.renderer, x.report.Decisions, x.report.Key = e, telling(f.Decisions), key
 	x.refuse(w, r, f)
 }

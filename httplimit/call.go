@@ -70,8 +70,11 @@ func cleanPath(p string) string {
 
 // Header is the first value of a header.
 func (c *Call) Header(name string) (string, bool) {
-	if strings.EqualFold(name, "Host") {
+	if len(name) == len("Host") && strings.EqualFold(name, "Host") {
 		return c.request.Host, c.request.Host != ""
+	}
+	if values := c.request.Header[name]; len(values) > 0 {
+		return values[0], true // keys and policies ask by the canonical name
 	}
 	return first(c.request.Header.Values(name))
 }

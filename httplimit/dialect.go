@@ -85,7 +85,7 @@ func (f IETF) Write(h http.Header, r *Report) {
 			buf = appendBytes(buf, partition)
 		}
 	}
-	r.Join(h, "Ratelimit", string(buf))
+	r.Join(h, "Ratelimit", r.kept(buf))
 	r.Join(h, "Ratelimit-Policy", f.policies(r, partition))
 }
 
@@ -197,9 +197,9 @@ func (t trio) write(h http.Header, r *Report, limit, remaining, reset string) {
 	if theirs, ok := readTrio(h, limit, remaining, reset); ok && !t.stricter(theirs) {
 		return
 	}
-	r.set(h, limit, strconv.FormatInt(t.limit, 10))
-	r.set(h, remaining, strconv.FormatInt(t.remaining, 10))
-	r.set(h, reset, strconv.FormatInt(t.reset, 10))
+	r.set(h, limit, r.number(t.limit))
+	r.set(h, remaining, r.number(t.remaining))
+	r.set(h, reset, r.number(t.reset))
 }
 
 func (t trio) stricter(other trio) bool {

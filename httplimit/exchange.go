@@ -11,7 +11,6 @@ import (
 // piece of memory, since every request needs one. It is also the context that the decision travels in.
 type exchange struct {
 	context.Context
-	renderer *Renderer
 	call     Call
 	decision [1]stint.Decision // the strictest; an array, so that report.Decisions can be a slice of it
 	report   Report
@@ -81,9 +80,9 @@ type charge struct {
 // pass lets the request through to next. What it cost is settled afterwards if c is not nil.
 func (x *exchange) pass(next http.Handler, w http.ResponseWriter, r *http.Request, c *charge) {
 	r = r.WithContext(x)
-	quiet := len(x.report.Decisions) == 0 || len(x.renderer.answers.Headers) == 0 && x.renderer.expose == ""
-	if !quiet && x.renderer.answers.DirectWriter {
-		x.renderer.write(w.Header(), &x.report)
+	quiet := len(x.report.Decisions) == 0 || len(x.report.renderer.answers.Headers) == 0 && x.report.renderer.expose == ""
+	if !quiet && x.report.renderer.answers.DirectWriter {
+		x.report.renderer.write(w.Header(), &x.report)
 		quiet = true
 	}
 	if quiet && c == nil {
@@ -112,7 +111,7 @@ func (x *exchange) pass(next http.Handler, w http.ResponseWriter, r *http.Reques
 func (x *exchange) settle(h http.Header, r *http.Request, c *charge) {
 	cost := c.reserved
 	if c.cost != nil {
-		cost = c.cost(c.reserved, x.writer.status, h)
+		cost = c.cost(c.reserved, int(x.writer.status), h)
 	}
 	if cost == c.reservation.Decision.Granted && !c.slots {
 		return
@@ -130,18 +129,22 @@ func (x *exchange) settle(h http.Header, r *http.Request, c *charge) {
 
 // refuse answers the request with the refusal.
 func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
-	a := &x.renderer.answers
+	renderer := x.report.renderer
+	a := &renderer.answers
 	h := w.Header()
-	values := &[...]string{"no-store", "nosniff", ""}
+	values := &[...]string{"no-store", "nosniff", "", ""}
 	h["Cache-Control"] = values[0:1:1]
-	if f.RetryAfter > 0 {
-		setRetryAfter(h, f.RetryAfter)
-	} else if f.Decision.RetryAfter == stint.Unknown && a.RetryUnknown > 0 {
-		setRetryAfter(h, stint.Seconds(a.RetryUnknown)+x.renderer.jitter())
+	wait := f.RetryAfter
+	if f.Decision.RetryAfter == stint.Unknown && wait == 0 && a.RetryUnknown > 0 {
+		wait = stint.Seconds(a.RetryUnknown) + renderer.jitter()
 	}
-	x.renderer.write(h, &x.report)
+	if wait > 0 && !asksLonger(h, wait) {
+		values[3] = f.told.of(wait)
+		h["Retry-After"] = values[3:4:4]
+	}
+	renderer.write(h, &x.report)
 	if a.OnLimit != nil {
-		x.writer = writer{ResponseWriter: w, implicit: f.Status}
+		x.writer = writer{ResponseWriter: w, implicit: int32(f.Status)}
 		a.OnLimit.ServeHTTP(x.writer.asCapable(), r.WithContext(x))
 		x.writer.finish()
 		return
@@ -151,5 +154,13 @@ func (x *exchange) refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
 	h["X-Content-Type-Options"], h["Content-Type"] = values[1:2:2], values[2:3:3]
 	delete(h, "Content-Length")
 	w.WriteHeader(f.Status)
-	_, _ = w.Write(body.Append(nil, f)) // a client that has left needs no answer
+	buffer := renderer.buffers.Get().(*[]byte)
+	*buffer = body.Append((*buffer)[:0], f)
+	_, _ = w.Write(*buffer) // a client that has left needs no answer
+	if cap(*buffer) <= maxBuffer {
+		renderer.buffers.Put(buffer)
+	}
 }
+
+// maxBuffer bounds the buffers that are kept for the next body.
+const maxBuffer = 8 << 10

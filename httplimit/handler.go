@@ -51,7 +51,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	x := &exchange{Context: r.Context(), renderer: h.renderer}
+	x := &exchange{Context: r.Context()}
+	x.report.renderer = h.renderer
 	x.call = Call{request: r, address: &o.Address, attribute: o.Attribute}
 	key, ok := o.Key.Of(&x.call)
 	if !ok {

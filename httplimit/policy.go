@@ -139,7 +139,7 @@ func (h *PolicyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := &s.doors[route.Number]
-	v.renderer = d.renderer
+	v.report.renderer = d.renderer
 	claims, refusal := route.Claims(&v.call, v.claims[:0])
 	switch {
 	case refusal == policy.NoAPIKey:

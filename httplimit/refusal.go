@@ -17,6 +17,21 @@ type Refusal struct {
 	RetryAfter int64            // in seconds; 0 if the request is not to be repeated, or nobody knows when
 	Decisions  []stint.Decision // one for each limit; empty if none was decided
 	Decision   stint.Decision   // the strictest
+
+	told told
+}
+
+// told is a number of seconds as the detail says it, and so as a header can.
+type told struct {
+	seconds int64
+	text    string
+}
+
+func (t *told) of(seconds int64) string {
+	if t.seconds == seconds && t.text != "" {
+		return t.text
+	}
+	return strconv.FormatInt(seconds, 10)
 }
 
 // The types of problem of the IETF draft, and the one that says no more than the status.
@@ -42,8 +57,11 @@ func newRefusal(strictest stint.Decision, decisions []stint.Decision, jitter int
 		Decisions: decisions,
 	}
 	if seconds, ok := strictest.RetrySeconds(); ok {
+		const before, after = "Rate limit exceeded. Try again in ", " seconds"
+		var text [len(before) + 20 + len(after)]byte
 		f.RetryAfter = seconds + jitter
-		f.Detail = "Rate limit exceeded. Try again in " + strconv.FormatInt(f.RetryAfter, 10) + " seconds"
+		f.Detail = string(append(strconv.AppendInt(append(text[:0], before...), f.RetryAfter, 10), after...))
+		f.told = told{f.RetryAfter, f.Detail[len(before) : len(f.Detail)-len(after)]}
 	}
 	switch {
 	case strictest.RetryAfter == stint.Unknown:

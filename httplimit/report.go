@@ -4,8 +4,10 @@ import (
 	"math/bits"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/stint-go/stint"
 )
@@ -18,9 +20,12 @@ type Report struct {
 	// Key is the key that was counted; empty if the limits count by different keys.
 	Key string
 
-	labels *labels
-	values [3]string // the memory of the first header values set
-	used   int
+	renderer *Renderer
+
+	// The memory of the first header values set, and of their text: a part of the request's own, so that they cost no allocation.
+	values       [3]string
+	text         [32]byte
+	used, filled uint8
 }
 
 // Strictest is the decision that leaves the client the least.
@@ -48,17 +53,36 @@ func (r *Report) Join(h http.Header, name, value string) {
 
 // set puts the value into the header without an allocation for the first few.
 func (r *Report) set(h http.Header, name, value string) {
-	if r.used == len(r.values) {
+	i := int(r.used)
+	if i == len(r.values) {
 		h[name] = []string{value}
 		return
 	}
-	r.values[r.used] = value
-	h[name] = r.values[r.used : r.used+1 : r.used+1]
+	r.values[i] = value
+	h[name] = r.values[i : i+1 : i+1]
 	r.used++
+}
+
+// kept is the text as a string, in the report's memory while there is room. What was written there once stays as it is.
+func (r *Report) kept(text []byte) string {
+	room := r.text[r.filled:]
+	if len(text) == 0 || len(text) > len(room) {
+		return string(text)
+	}
+	n := copy(room, text)
+	r.filled += uint8(n)
+	return unsafe.String(&room[0], n)
+}
+
+// number is kept for a number.
+func (r *Report) number(n int64) string {
+	var digits [20]byte
+	return r.kept(strconv.AppendInt(digits[:0], n, 10))
 }
 
 // label is what headers say of a limit whatever the decision.
 type label struct {
+	limit  *stint.Limit
 	name   string // the policy's
 	quoted string // the same as a structured string
 	policy string // the whole item of RateLimit-Policy
@@ -66,19 +90,23 @@ type label struct {
 }
 
 // label is the limit's label, made at its first use.
-func (r *Report) label(l *stint.Limit) *label { return r.labels.of(l) }
+func (r *Report) label(l *stint.Limit) *label { return r.renderer.labels.of(l) }
 
 // labels keeps the labels of the limits in force. Limits may change live, so it finds them by identity, and starts anew when it
 // has seen too many. Safe for concurrent use; the zero value is empty.
 type labels struct {
-	known sync.Map // *stint.Limit → *label
-	count atomic.Int64
+	latest atomic.Pointer[label] // the one made last, which is the only one of most handlers
+	known  sync.Map              // *stint.Limit → *label
+	count  atomic.Int64
 }
 
 // maxLabels bounds the labels kept.
 const maxLabels = 1 << 16
 
 func (s *labels) of(l *stint.Limit) *label {
+	if made := s.latest.Load(); made != nil && made.limit == l {
+		return made
+	}
 	if found, ok := s.known.Load(l); ok {
 		return found.(*label)
 	}
@@ -88,12 +116,13 @@ func (s *labels) of(l *stint.Limit) *label {
 	}
 	made := newLabel(l)
 	s.known.Store(l, made)
+	s.latest.Store(made)
 	return made
 }
 
 func newLabel(l *stint.Limit) *label {
 	name := PolicyName(l)
-	made := &label{name: name, quoted: quotedString(name)}
+	made := &label{limit: l, name: name, quoted: quotedString(name)}
 	buf := append([]byte(made.quoted), ";q="...)
 	buf = appendInteger(buf, l.Capacity())
 	if l.Strategy != nil && l.Strategy.Name() == "concurrency" {

@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// setRetryAfter sets Retry-After to so many seconds unless a later one is there.
-func setRetryAfter(h http.Header, seconds int64) {
-	if there := h["Retry-After"]; len(there) > 0 {
-		now := time.Now()
-		if wait, ok := parseRetryAfter(there[0], now); ok && wait > time.Duration(min(seconds, maxWaitSeconds))*time.Second {
-			return
-		}
+// asksLonger says whether the header has a Retry-After already that is later than in so many seconds.
+func asksLonger(h http.Header, seconds int64) bool {
+	there := h["Retry-After"]
+	if len(there) == 0 {
+		return false
 	}
-	h["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
+	wait, ok := parseRetryAfter(there[0], time.Now())
+	return ok && wait > time.Duration(min(seconds, maxWaitSeconds))*time.Second
 }
 
 // maxWaitSeconds is the longest wait that a Duration holds, in whole seconds.

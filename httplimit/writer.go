@@ -12,8 +12,8 @@ import (
 type writer struct {
 	http.ResponseWriter
 	exchange *exchange // whose report is written into the header; nil for none
-	status   int       // 0 until the header is written
-	implicit int       // the status where none is set; 0 for 200
+	status   int32     // 0 until the header is written
+	implicit int32     // the status where none is set; 0 for 200
 }
 
 // Unwrap is for http.ResponseController.
@@ -21,9 +21,9 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // begin is called once, right before the header goes out.
 func (w *writer) begin(status int) {
-	w.status = status
+	w.status = int32(status)
 	if w.exchange != nil {
-		w.exchange.renderer.write(w.Header(), &w.exchange.report)
+		w.exchange.report.renderer.write(w.Header(), &w.exchange.report)
 	}
 }
 
@@ -40,7 +40,7 @@ func (w *writer) start() {
 	switch {
 	case w.status != 0:
 	case w.implicit != 0:
-		w.WriteHeader(w.implicit)
+		w.WriteHeader(int(w.implicit))
 	default:
 		w.begin(http.StatusOK)
 	}

@@ -31,7 +31,8 @@ func (w *waiter) ended() (bool, error) {
 	}
 }
 
-// replayQueue replays a trace of callers who wait, in virtual time. A replenishment is a period of an interval bucket.
+// replayQueue replays a trace of callers who wait, in virtual time. A replenishment is a period of an interval bucket, or a
+// segment of a window.
 func replayQueue(t *testing.T, v *limittest.Vector) (failed error) {
 	var cfg struct {
 		Cap      int64 `json:"cap"`
@@ -40,6 +41,7 @@ func replayQueue(t *testing.T, v *limittest.Vector) (failed error) {
 		Limit    int64 `json:"limit"`
 		Window   int64 `json:"window"`
 		MaxQueue int   `json:"max_queue"`
+		Segments int64 `json:"segments"`
 	}
 	if err := json.Unmarshal(v.Cfg, &cfg); err != nil {
 		return err
@@ -48,6 +50,10 @@ func replayQueue(t *testing.T, v *limittest.Vector) (failed error) {
 	if cfg.Window > 0 {
 		limit.Per = time.Duration(cfg.Window) * time.Millisecond
 	}
+	period := limit.Per
+	if cfg.Segments > 0 {
+		limit.Per, limit.Strategy = time.Duration(cfg.Segments)*period, segments(cfg.Segments)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		l, err := stint.NewWith(stint.Options{MaxWaiters: cfg.Queue + cfg.MaxQueue}, limit)
 		if err != nil {
@@ -55,7 +61,7 @@ func replayQueue(t *testing.T, v *limittest.Vector) (failed error) {
 		}
 		waiters := map[int]*waiter{}
 		for i := range v.Steps {
-			if err := queueStep(t, l, limit.Per, waiters, &v.Steps[i]); err != nil && failed == nil {
+			if err := queueStep(t, l, period, waiters, &v.Steps[i]); err != nil && failed == nil {
 				failed = fmt.Errorf("step %d: %w", i+1, err)
 			}
 		}

@@ -40,6 +40,7 @@ type replay struct {
 
 	limits  []limitConfig
 	next    []limitConfig
+	spills  bool // what the first limit refuses the second one may grant
 	change  stint.Carry
 	shift   int64 // of later steps, by what earlier ones slept or set up
 	latest  int64 // the latest time of a step so far
@@ -56,6 +57,7 @@ type limitConfig struct {
 	Per      int64  `json:"per"`
 	Init     *int64 `json:"init"`
 	Mode     string `json:"mode"`
+	First    int64  `json:"first"` // an edge of the periods that are aligned to the clock
 	Limit    int64  `json:"limit"`
 	Window   int64  `json:"window"`
 	MaxWait  int64  `json:"max_wait"`
@@ -115,8 +117,15 @@ func (r *replay) configure() error {
 		}
 	case "fw", "fw-block":
 		err = r.windows(stint.IntervalBucket{}) // they begin at the first call
-	case "fw-aligned", "cycle":
+	case "fw-aligned":
 		err = r.windows(stint.FixedWindow{})
+	case "fw-overflow":
+		var c struct{ Main, Burst limitConfig }
+		err = json.Unmarshal(r.v.Cfg, &c)
+		r.spills, r.limits = true, []limitConfig{c.Main, c.Burst}
+		r.asWindows(stint.IntervalBucket{})
+	case "cycle":
+		err = r.windows(aligned{})
 	case "swl", "swl-multi-admit":
 		err = r.windows(stint.SlidingLog{})
 	case "swc":
@@ -138,15 +147,15 @@ func (r *replay) configure() error {
 			r.limits = append(r.limits, limitConfig{Cap: n, Refill: n, Period: int64(time.Hour / stint.Tick), strategy: stint.Concurrency{}})
 		}
 	default:
+		if why := NotHere(r.v); why != "" {
+			return errLater(why)
+		}
 		return errLater("there is nothing like " + r.v.Algo)
 	}
 	for _, c := range append(r.limits, r.next...) {
-		if c.Mode == "aligned" {
-			return errLater("no bucket is refilled in periods aligned to the clock")
+		if c.Mode == "aligned" && (c.Period <= 0 || c.First%c.Period != 0) {
+			return errLater("its periods begin at no edge of the clock's")
 		}
-	}
-	if r.v.Algo == "cycle" && r.limits[0].MaxWait > 0 {
-		return errLater("windows do not book ahead")
 	}
 	return err
 }
@@ -160,9 +169,13 @@ func buckets(text json.RawMessage) ([]limitConfig, error) {
 	var configs []limitConfig
 	err := json.Unmarshal(text, &configs)
 	for i := range configs {
-		configs[i].strategy = stint.TokenBucket{}
-		if configs[i].Mode == "interval" {
+		switch configs[i].Mode {
+		case "interval":
 			configs[i].strategy = stint.IntervalBucket{}
+		case "aligned":
+			configs[i].strategy = aligned{}
+		default:
+			configs[i].strategy = stint.TokenBucket{}
 		}
 	}
 	return configs, err
@@ -177,11 +190,16 @@ func (r *replay) windows(strategy stint.Strategy) error {
 		}
 		r.limits = []limitConfig{c}
 	}
+	r.asWindows(strategy)
+	return nil
+}
+
+// asWindows makes windows of the limits.
+func (r *replay) asWindows(strategy stint.Strategy) {
 	for i := range r.limits {
 		c := &r.limits[i]
 		c.Cap, c.Refill, c.Period, c.strategy = c.Limit, c.Limit, c.Window+c.Period, strategy
 	}
-	return nil
 }
 
 // scale finds the factor that makes the unit of all times a whole number of ticks, and the instant of time 0: an edge of all
@@ -205,6 +223,9 @@ func (r *replay) scale() {
 		if s.RS != nil {
 			times = append(times, *s.RS)
 		}
+	}
+	for _, c := range r.limits {
+		times = append(times, c.MaxWait)
 	}
 	times = append(times, r.v.T0)
 	if r.v.Algo == "pacer" {
@@ -315,8 +336,8 @@ func (r *replay) step(s *VectorStep) error {
 		op = stint.ChargeOp(n)
 	case "reserve":
 		op = stint.TakeOp(n)
-		if s.MaxWait > 0 {
-			op = stint.WithinOp(n, r.ticks(s.MaxWait))
+		if wait := max(s.MaxWait, r.limits[0].MaxWait); wait > 0 {
+			op = stint.WithinOp(n, r.ticks(wait))
 		}
 	case "reset":
 		op = stint.ResetOp()
@@ -348,12 +369,28 @@ func (r *replay) step(s *VectorStep) error {
 	if s.Counts != nil {
 		key = fmt.Sprint(s.Counts)
 	}
-	answers, err := r.to.all(now, key, r.each(op))
+	answers, err := r.do(now, key, op)
 	r.latest = max(r.latest, s.T)
 	if err != nil {
 		return err
 	}
 	return r.check(s, op, answers)
+}
+
+// do does the operation on every limit together, or on the second one what the first one refuses.
+func (r *replay) do(now int64, key string, op stint.Op) ([]stint.Answer, error) {
+	if !r.spills {
+		return r.to.all(now, key, r.each(op))
+	}
+	for i := range r.limits {
+		ops := r.each(stint.LookOp(1))
+		ops[i] = op
+		answers, err := r.to.all(now, key, ops)
+		if err != nil || i == len(r.limits)-1 || !refused(op, answers[i]) {
+			return answers[i : i+1], err
+		}
+	}
+	return nil, nil
 }
 
 // replace changes the limits. Counts are carried over at a key's first call that changes them, so such a call is made: a charge

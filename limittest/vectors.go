@@ -108,6 +108,8 @@ func DiffersOnPurpose(v *Vector) string {
 	}
 	_ = json.Unmarshal(v.Cfg, &cfg) // other shapes have neither field
 	switch {
+	case v.adapts():
+		return "a new key is full: one that was full and forgotten could not be told from it"
 	case v.Algo == "fail2ban":
 		return "a ban for bad answers is no limit on calls"
 	case v.Algo == "vegas" || v.Algo == "aimd":
@@ -120,6 +122,33 @@ func DiffersOnPurpose(v *Vector) string {
 		return "waiters are served first come first served"
 	}
 	return ""
+}
+
+// NotHere says why a trace is none that the kit can replay; "" if it can, or tries to. What it is of is a store around a store,
+// which neither a strategy nor a store of counts does.
+func NotHere(v *Vector) string {
+	switch v.Algo {
+	case "coalesce":
+		return "the takes of many callers are merged in package batch"
+	case "write-behind":
+		return "units are spent at a node in package lease, where none spends what the store has not given it"
+	}
+	return ""
+}
+
+// adapts says whether the trace has a key that begins with less the nearer the next refill is.
+func (v *Vector) adapts() bool {
+	var buckets []struct {
+		Adaptive      bool
+		Period, First int64
+	}
+	_ = json.Unmarshal(v.Cfg, &buckets) // other shapes are no buckets
+	for _, b := range buckets {
+		if b.Adaptive && b.Period > 0 && (v.T0-b.First)%b.Period != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // waits says whether anybody waits in the trace.

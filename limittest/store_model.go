@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stint-go/stint"
 	"pgregory.net/rapid"
@@ -44,12 +45,13 @@ type crowd struct {
 	subjects []*subject
 	nonce    uint64
 	kinds    kinds
-	each     func(s *subject, op stint.Op, a stint.Answer)
+	late     time.Duration
+	each     func(s *subject, at int64, op stint.Op, a stint.Answer) // at is the instant that the answer's receipt bears
 }
 
 // newCrowd draws one to three limits with one to three keys each.
 func newCrowd(t *rapid.T, s *shelf, store stint.Store, clock *Clock, k kinds) *crowd {
-	c := &crowd{store: store, clock: clock, kinds: k}
+	c := &crowd{store: store, clock: clock, kinds: k, late: s.Late}
 	for range rapid.IntRange(1, 3).Draw(t, "limits") {
 		strategy := rapid.SampledFrom(s.Strategies).Draw(t, "strategy")
 		limits := slices.DeleteFunc(usual(strategy), func(l *stint.Limit) bool { return !countsExactly(l) })
@@ -88,21 +90,23 @@ func (c *crowd) settle() {
 
 // do does op on the store and shows the answer to each.
 func (c *crowd) do(t *rapid.T, s *subject, op stint.Op) {
-	a := c.apply(t, s, op)
-	s.did(c.clock.Now(), op, a)
-	c.each(s, op, a)
+	a, m := c.apply(t, s, op)
+	s.did(m.At(), op, a)
+	c.each(s, m.At(), op, a)
 }
 
-func (c *crowd) apply(t fataler, s *subject, op stint.Op) stint.Answer {
+func (c *crowd) apply(t fataler, s *subject, op stint.Op) (a stint.Answer, m stint.Mark) {
+	var err error
 	if op.Kind() != stint.Refund {
-		return one(t, c.store, s.limit, s.key, op)
+		a, m, err = c.store.One(context.Background(), s.limit, s.key, op)
+	} else {
+		c.nonce++
+		a, m, err = c.store.Refund(context.Background(), s.limit, s.key, op, c.nonce)
 	}
-	c.nonce++
-	a, _, err := c.store.Refund(context.Background(), s.limit, s.key, op, c.nonce)
 	if err != nil {
 		t.Fatalf("%s: %s: %v", showLimit(s.limit), show(op), err)
 	}
-	return a
+	return a, m
 }
 
 // all makes a call with a claim on some of the keys, and shows each the answer it would have got alone.
@@ -128,8 +132,8 @@ func (c *crowd) all(t *rapid.T) {
 				continue // alone it would have passed; nothing is charged
 			}
 		}
-		s.did(c.clock.Now(), op, into[i].Answer)
-		c.each(s, op, into[i].Answer)
+		s.did(into[i].Mark.At(), op, into[i].Answer)
+		c.each(s, into[i].Mark.At(), op, into[i].Answer)
 	}
 	for _, s := range order {
 		c.do(t, s, stint.LookOp(1))
@@ -140,7 +144,7 @@ func (c *crowd) all(t *rapid.T) {
 func storeAsModel(t *testing.T, s *shelf) {
 	s.checks(t, func(t *rapid.T, store stint.Store, clock *Clock) {
 		c := newCrowd(t, s, store, clock, everything)
-		c.each = func(s *subject, op stint.Op, a stint.Answer) {
+		c.each = func(s *subject, _ int64, op stint.Op, a stint.Answer) {
 			if why := s.follow(clock.Now(), op, a); why != "" {
 				t.Fatalf("%s key %s at %d: %s: %s%s", showLimit(s.limit), s.key, clock.Now()-Start, show(op), why, s.history())
 			}
@@ -182,15 +186,15 @@ func storeNeverOver(t *testing.T, s *shelf) {
 	s.checks(t, func(t *rapid.T, store stint.Store, clock *Clock) {
 		c := newCrowd(t, s, store, clock, kinds{giveBack: true})
 		books := map[*subject]*ledger{}
-		c.each = func(s *subject, op stint.Op, a stint.Answer) {
+		c.each = func(s *subject, at int64, op stint.Op, a stint.Answer) {
 			if books[s] == nil {
 				books[s] = new(ledger)
 			}
-			books[s].record(s.limit, clock.Now(), op, a)
+			books[s].record(s.limit, clock.Now(), at, op, a)
 		}
 		c.walk(t)
 		for s, book := range books {
-			if err := NeverOver(s.limit, book.events()); err != nil {
+			if err := NeverOverLate(s.limit, book.events(), ticks(c.late)); err != nil {
 				t.Fatalf("%s: %v", showLimit(s.limit), err)
 			}
 		}

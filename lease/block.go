@@ -63,20 +63,6 @@ func (b *block) take(n int64) (left int64, ok bool) {
 	}
 }
 
-// takeUpTo takes at most n units out, and says how many.
-func (b *block) takeUpTo(n int64) int64 {
-	for {
-		left := b.left.Load()
-		if left <= 0 {
-			return 0
-		}
-		n = min(n, left)
-		if b.left.CompareAndSwap(left, left-n) {
-			return n
-		}
-	}
-}
-
 // putBack puts n units in again that were taken out and not spent. It is false if the block is out of use by now.
 func (b *block) putBack(n int64) bool {
 	for {

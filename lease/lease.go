@@ -50,23 +50,6 @@ func (r *lease) spend(l *stint.Limit, n, now int64) (b *block, left int64) {
 	return b, left
 }
 
-// spendAny is spend from either block. The mutex is held.
-func (r *lease) spendAny(l *stint.Limit, n, now int64) (b *block, left int64) {
-	if b, left := r.spend(l, n, now); b != nil {
-		return b, left
-	}
-	if r.next.holds(now) < n {
-		return nil, 0
-	}
-	// The next block becomes the current one; what is left of the other is for smaller calls.
-	old := r.current.Swap(r.next)
-	if r.next = nil; old.holds(now) > 0 {
-		r.next = old
-	}
-	r.reckon(now)
-	return r.spend(l, n, now)
-}
-
 // holds is how many units may be spent. The mutex is held.
 func (r *lease) holds(now int64) int64 { return r.current.Load().holds(now) + r.next.holds(now) }
 

@@ -10,22 +10,20 @@ import (
 const chunkSize = 64
 
 // Many implements [stint.Store]. Claims whose leases hold enough are served from them; the rest goes to the store in one call,
-// those on keys that are to have a lease bringing a block along.
+// those on keys that are to have a lease bringing a block along. If the store cannot be asked, only those have an error.
 func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
 	if s.closed.Load() {
 		return stint.ErrClosed
 	}
 	for len(claims) > 0 {
 		n := min(chunkSize, len(claims))
-		if err := s.few(ctx, claims[:n], into[:n]); err != nil {
-			return err
-		}
+		s.few(ctx, claims[:n], into[:n])
 		claims, into = claims[n:], into[n:]
 	}
 	return nil
 }
 
-func (s *Store) few(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
+func (s *Store) few(ctx context.Context, claims []stint.Claim, into []stint.Outcome) {
 	c := s.chunk()
 	defer s.chunks.Put(c)
 	now := s.now()
@@ -49,15 +47,18 @@ func (s *Store) few(ctx context.Context, claims []stint.Claim, into []stint.Outc
 		}
 	}
 	if len(c.claims) == 0 {
-		return nil
+		return
 	}
 	c.room()
 	err := s.inner.Many(ctx, c.claims, c.outcomes)
 	for k, i := range c.places {
-		s.landed(c, k, &claims[i], err)
-		into[i] = c.outcomes[k]
+		o := &c.outcomes[k]
+		if err != nil {
+			*o = stint.Outcome{Err: err}
+		}
+		s.landed(c, k, &claims[i])
+		into[i] = *o
 	}
-	return err
 }
 
 // asks says whether a claim on the same key is among those for the store already: then this one has to come after it.
@@ -88,15 +89,11 @@ func (s *Store) along(claim *stint.Claim, now int64) tripOf {
 }
 
 // landed ends the trip of a claim that came back from the store, and makes its outcome the caller's.
-func (s *Store) landed(c *chunk, k int, claim *stint.Claim, err error) {
-	o, t := &c.outcomes[k], c.trips[k]
-	if err == nil {
-		err = o.Err
-	}
-	switch {
+func (s *Store) landed(c *chunk, k int, claim *stint.Claim) {
+	switch o, t := &c.outcomes[k], c.trips[k]; {
 	case t.trip != nil:
-		s.arrive(t.lease, claim.Limit, t.trip, &o.Answer, o.Mark, err)
-	case err == nil:
+		s.arrive(t.lease, claim.Limit, t.trip, &o.Answer, o.Mark, o.Err)
+	case o.Err == nil:
 		s.tell(claim.Limit, claim.Key, &o.Answer, o.Mark)
 	}
 }

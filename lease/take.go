@@ -23,7 +23,7 @@ func (s *Store) take(ctx context.Context, l *stint.Limit, key string, op stint.O
 	r.mu.Lock()
 	now := s.now()
 	s.adopt(r, l, now)
-	if b, left := r.spendAny(l, n, now); b != nil {
+	if b, left := s.spendAny(r, l, n, now); b != nil {
 		a := b.answer(n, left+r.beside.Load(), now)
 		r.mu.Unlock()
 		return a, b.mark, nil
@@ -85,6 +85,25 @@ func (s *Store) adopt(r *lease, l *stint.Limit, now int64) {
 	}
 }
 
+// spendAny is spend from either block. The mutex is held.
+func (s *Store) spendAny(r *lease, l *stint.Limit, n, now int64) (b *block, left int64) {
+	if b, left := r.spend(l, n, now); b != nil {
+		return b, left
+	}
+	if r.next.holds(now) < n {
+		return nil, 0
+	}
+	// The next block becomes the current one; what is left of the other is for smaller calls.
+	old := r.current.Swap(r.next)
+	if r.next = nil; old.holds(now) > 0 {
+		r.next = old
+	} else {
+		s.giveBack(r, old, now)
+	}
+	r.reckon(now)
+	return r.spend(l, n, now)
+}
+
 // await waits for what another call's trip brings, which is enough for this one unless calls that came later were served first.
 func (s *Store) await(ctx context.Context, r *lease, l *stint.Limit, op stint.Op, t *trip) (stint.Answer, stint.Mark, error) {
 	select {
@@ -94,7 +113,7 @@ func (s *Store) await(ctx context.Context, r *lease, l *stint.Limit, op stint.Op
 	}
 	r.mu.Lock()
 	now := s.now()
-	b, left := r.spendAny(l, op.Max, now)
+	b, left := s.spendAny(r, l, op.Max, now)
 	beside := r.beside.Load()
 	r.mu.Unlock()
 	if b != nil {
@@ -153,7 +172,7 @@ func (s *Store) refused(ctx context.Context, r *lease, l *stint.Limit, op stint.
 	return a, m, err
 }
 
-// takeUpTo asks the store for what it has, and adds what the lease holds.
+// takeUpTo asks the store for what it has. Only if it has nothing does the call get what the lease holds.
 func (s *Store) takeUpTo(ctx context.Context, r *lease, l *stint.Limit, op stint.Op) (stint.Answer, stint.Mark, error) {
 	a, m, err := s.inner.One(ctx, l, r.key, op)
 	if err != nil {
@@ -164,30 +183,13 @@ func (s *Store) takeUpTo(ctx context.Context, r *lease, l *stint.Limit, op stint
 	now := s.now()
 	s.adopt(r, l, now)
 	s.learn(r, a, m, now)
-	if a.Granted < op.Max && r.holds(now) > 0 && op.Min <= max(1, a.Granted) && !degraded(m) {
-		for _, b := range [2]*block{r.current.Load(), r.next} {
-			if b == nil || !b.lives(now) {
-				continue
-			}
-			n := b.takeUpTo(op.Max - a.Granted)
-			if n == 0 {
-				continue
-			}
-			if a.Granted == 0 {
-				a, m = b.answer(0, 0, now), b.mark
-			}
-			a.Granted += n
-			m = earlier(m, b.mark)
+	if n := min(op.Max, r.current.Load().holds(now)); a.Granted < op.Min && n >= op.Min {
+		if b, left := r.spend(l, n, now); b != nil {
+			return b.answer(n, left+r.beside.Load(), now), b.mark, nil
 		}
 	}
 	a.Remaining = min(a.Remaining+r.holds(now), l.Capacity())
 	return a, m, nil
-}
-
-// earlier is the mark m with the instant of the earlier of two: what units of both are worth, given back together.
-func earlier(m, other stint.Mark) stint.Mark {
-	flags := m - stint.NewMark(m.At())
-	return stint.NewMark(min(m.At(), other.At())) + flags
 }
 
 // arrive ends a trip: what it brought beyond the caller's own becomes a block. The answer is made the caller's.

@@ -1,0 +1,38 @@
+package fleet
+
+import (
+	"flag"
+	"testing"
+)
+
+var (
+	runs = flag.Int("fleet.runs", 150, "fleet: how many runs, of seeds one after the other")
+	seed = flag.Uint64("fleet.seed", 1, "fleet: the first seed")
+)
+
+// TestFleet holds fleets of processes with leases to their bound.
+func TestFleet(t *testing.T) { sail(t, false) }
+
+// TestFleetThatLosesItsStore holds them to the bound of a store that loses its state.
+func TestFleetThatLosesItsStore(t *testing.T) { sail(t, true) }
+
+func sail(t *testing.T, losses bool) {
+	var all Result
+	for s := *seed; s < *seed+uint64(*runs); s++ {
+		res := Run(t, Draw(s, losses))
+		if res.Err != nil {
+			t.Errorf("seed %d: %v\nagain: go test ./fleet -run '%s$' -fleet.seed=%d -fleet.runs=1", s, res.Err, t.Name(), s)
+			if t.Failed() && *runs > 1 {
+				return
+			}
+		}
+		all.Granted += res.Granted
+		all.Leased += res.Leased
+		all.Lost += res.Lost
+		all.Losses += res.Losses
+	}
+	t.Logf("%d runs: %d units granted; %d leased, %d charged and lost on the way, %d losses of the store", *runs, all.Granted, all.Leased, all.Lost, all.Losses)
+	if *runs >= 100 && (all.Leased*4 < all.Granted || all.Lost == 0) {
+		t.Error("the fleet hardly leases, or nothing goes wrong: it shows nothing")
+	}
+}

@@ -27,8 +27,12 @@ type block struct {
 // outOfUse is what is left of a block that nobody may spend from any more.
 const outOfUse = math.MinInt64
 
-// driftShift is the part of a lease's life, a 1024th, that it ends early: so much faster the store's clock may go than ours.
-const driftShift = 10
+// A lease ends early by a 1024th of its life, so that the store's clock may go so much faster than ours, and by two ticks, of which
+// either clock may be short.
+const (
+	driftShift = 10
+	twoTicks   = 2 * int64(stint.Tick)
+)
 
 // newBlock is units of an answer to what was asked at the instant sent. Whatever the time between, the store charged them after
 // it was asked, so that a life counted from sending is never too long.
@@ -41,7 +45,7 @@ func (s *Store) newBlock(l *stint.Limit, units int64, a stint.Answer, m stint.Ma
 		b.ends = now + left
 		life = min(life, left)
 	}
-	b.until = sent + life - life>>driftShift
+	b.until = sent + life - life>>driftShift - twoTicks
 	b.full = now + min(a.Reset, most)*int64(stint.Tick)
 	b.left.Store(units)
 	return b

@@ -17,8 +17,11 @@ type run struct {
 
 // Result is what a run showed, and what is wrong with it.
 type Result struct {
-	Granted, Leased, Lost, Losses int64
-	Err                           error
+	Granted, Leased int64   // units
+	Lost            int64   // units charged whose charge the process did not hear of
+	Losses          int64   // of the store's state
+	Latest          float64 // what a bucket granted beyond B + r·|I|, as a part of E
+	Err             error
 }
 
 // Run runs a plan in a bubble of virtual time.

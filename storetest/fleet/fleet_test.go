@@ -30,8 +30,10 @@ func sail(t *testing.T, losses bool) {
 		all.Leased += res.Leased
 		all.Lost += res.Lost
 		all.Losses += res.Losses
+		all.Latest = max(all.Latest, res.Latest)
 	}
-	t.Logf("%d runs: %d units granted; %d leased, %d charged and lost on the way, %d losses of the store", *runs, all.Granted, all.Leased, all.Lost, all.Losses)
+	t.Logf("%d runs: %d units granted; %d leased, %d charged and lost on the way, %d losses of the store; %.2f E late at most", *runs, all.Granted, all.Leased,
+		all.Lost, all.Losses, all.Latest)
 	if *runs >= 100 && (all.Leased*4 < all.Granted || all.Lost == 0) {
 		t.Error("the fleet hardly leases, or nothing goes wrong: it shows nothing")
 	}

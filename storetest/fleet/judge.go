@@ -47,7 +47,9 @@ func (r *run) judge() (res Result) {
 	}
 	res.Losses = int64(len(r.depot.losses))
 	for at, list := range grants {
-		if err := r.neverOver(limits[at], list); err != nil {
+		late, err := r.neverOver(limits[at], together(list))
+		res.Latest = max(res.Latest, float64(late)/float64(r.plan.Life.Microseconds()))
+		if err != nil {
 			res.Err = fmt.Errorf("law 1: limit %s key %s: %w", limits[at], at.key, err)
 			return res
 		}
@@ -66,38 +68,49 @@ func (r *run) judge() (res Result) {
 	return res
 }
 
-// neverOver holds the grants of one key, from any to any later one, to the stated bound.
-func (r *run) neverOver(l *stint.Limit, grants []*grant) error {
-	slices.SortStableFunc(grants, func(a, b *grant) int { return cmp.Compare(a.at, b.at) })
-	life := r.plan.Life.Microseconds()
+// neverOver holds the grants of one key, from any to any later one, to the stated bound. What a token bucket granted beyond
+// B + r·|I| it granted late: the most, in ticks, is the first result.
+func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error) {
+	life, per := r.plan.Life.Microseconds(), l.Ticks()
 	for i := range grants {
 		total := int64(0)
 		for j := i; j < len(grants); j++ {
 			from, to := grants[i].at, grants[j].at
-			total += grants[j].units
-			var over bool
-			switch per := l.Ticks(); l.Strategy.(type) {
-			case stint.TokenBucket: // B + r·(|I| + E), times per
-				over = (total-l.Capacity()*(1+r.losses(from-life, to)))*per > l.Units*(to-from+life)
-			case stint.IntervalBucket:
-				over = total > (l.Capacity()+l.Units*((to-from)/per+1))*(1+r.losses(from-life, to))
-			case stint.FixedWindow:
-				if from/per != to/per {
-					over = false
-					total = 0
-					break
-				}
-				over = total > l.Units*(1+r.losses(from-life, to))
-			}
-			if total == 0 {
+			if _, window := l.Strategy.(stint.FixedWindow); window && from/per != to/per {
 				break
 			}
+			total += grants[j].units
+			over, times := false, 1+r.losses(from-life, to)
+			switch l.Strategy.(type) {
+			case stint.TokenBucket: // B + r·(|I| + E)
+				beyond := (total-l.Capacity()*times)*per - l.Units*(to-from)
+				late = max(late, beyond/l.Units)
+				over = beyond > l.Units*life
+			case stint.IntervalBucket:
+				over = total > (l.Capacity()+l.Units*((to-from)/per+1))*times
+			default:
+				over = total > l.Units*times
+			}
 			if over {
-				return fmt.Errorf("%d units granted from %d to %d (%d ticks), which is too many for leases of %v", total, from, to, to-from, r.plan.Life)
+				return late, fmt.Errorf("%d units granted from %d to %d (%d ticks), which is too many for leases of %v", total, from, to, to-from, r.plan.Life)
 			}
 		}
 	}
-	return nil
+	return late, nil
+}
+
+// together makes one of the grants of each instant, in their order.
+func together(grants []*grant) []*grant {
+	slices.SortStableFunc(grants, func(a, b *grant) int { return cmp.Compare(a.at, b.at) })
+	var sums []*grant
+	for _, g := range grants {
+		if n := len(sums); n > 0 && sums[n-1].at == g.at {
+			sums[n-1].units += g.units
+		} else {
+			sums = append(sums, &grant{at: g.at, units: g.units})
+		}
+	}
+	return sums
 }
 
 // losses is how often the store lost its state in a span.

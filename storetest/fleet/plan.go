@@ -17,7 +17,7 @@ type Faults struct {
 	Patience   time.Duration
 	Partitions []partition
 	Crashes    []crash
-	Drift      bool // processes' clocks go faster or slower than the store's, by up to 900 millionths
+	Drift      bool            // processes' clocks go faster or slower than the store's, by up to 900 millionths
 	Losses     []time.Duration // when the store loses its state
 }
 
@@ -42,8 +42,17 @@ type Plan struct {
 	Life      time.Duration
 	MaxBlock  int64
 	Lasts     time.Duration // until the callers stop
+	Storms    []storm       // if there are any, callers only trickle in between
 	Pause     time.Duration // between two calls of a caller in a hurry, about
 	Faults    Faults
+}
+
+// storm is a moment at which all callers call as often as they are let, after a while in which they only trickle, so that leases
+// are neither used up nor given back as idle, and before that have made them grow. One at an edge begins a millisecond before the
+// end of a window of the first limit.
+type storm struct {
+	grow, at time.Duration
+	edge     bool
 }
 
 // Draw is the plan of a seed. With losses the store may lose its state.
@@ -81,10 +90,41 @@ func Draw(seed uint64, losses bool) Plan {
 		f.Crashes = append(f.Crashes, crash{random.IntN(p.Processes), between(0, p.Lasts), between(0, time.Second)})
 	}
 	f.Drift = random.IntN(2) == 0
+	if random.IntN(4) == 0 {
+		p.drawStorms(random, between)
+	}
 	for losses && (len(f.Losses) == 0 || random.IntN(2) == 0) {
 		f.Losses = append(f.Losses, between(0, p.Lasts))
 	}
 	return p
+}
+
+// drawStorms makes of the plan one of storms, under a limit that is large enough for leases to grow to their most. A bucket may be
+// full again before a storm while what the leases hold is more than it is refilled in their life: as near to the bound as it gets.
+func (p *Plan) drawStorms(random *rand.Rand, between func(a, b time.Duration) time.Duration) {
+	p.Callers, p.MaxBlock = 1, 4<<random.IntN(3)
+	held := p.MaxBlock * int64(p.Processes)
+	l := &p.Limits[0]
+	fill := l.Per
+	switch l.Strategy.(type) {
+	case stint.TokenBucket:
+		l.Burst, l.Units, l.Per = 16*held, max(1, held*(30+random.Int64N(60))/100), p.Life.Truncate(stint.Tick)
+		fill = time.Duration(l.Burst) * l.Per / time.Duration(l.Units)
+	case stint.IntervalBucket:
+		l.Burst, l.Units = 16*held, 2*held
+	default:
+		l.Units = 16 * held
+	}
+	p.Lasts = 0
+	for range 3 {
+		s := storm{grow: p.Lasts + fill + p.Life, edge: random.IntN(2) == 0}
+		s.at = s.grow + between(0, 5*p.Life)
+		p.Storms = append(p.Storms, s)
+		p.Lasts = s.at + 2*p.Life
+	}
+	if random.IntN(2) == 0 {
+		p.Faults.Delay /= 200 // the same rack
+	}
 }
 
 // drawLimit is a limit that such a fleet soon meets.

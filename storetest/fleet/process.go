@@ -82,27 +82,88 @@ func (p *process) crash() error {
 	return p.leases.Close()
 }
 
-// call is a caller: bursts of calls in a hurry, and pauses, until the run's calls end or the process does.
-func (r *run) call(p *process, random *rand.Rand) {
-	pause := func(most time.Duration) bool {
-		timer := time.NewTimer(time.Duration(random.Int64N(int64(most) + 1)))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			return time.Since(r.born) < r.plan.Lasts
-		case <-p.crashed:
-			return false
-		}
+// pause waits for up to so long. It is false when the calls are to end.
+func (r *run) pause(p *process, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return time.Since(r.born) < r.plan.Lasts
+	case <-p.crashed:
+		return false
 	}
-	for pause(r.plan.Life) {
+}
+
+// call is a caller, until the run's calls end or the process does.
+func (r *run) call(p *process, random *rand.Rand) {
+	if len(r.plan.Storms) > 0 {
+		r.storms(p, random)
+		return
+	}
+	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d) + 1)) }
+	for r.pause(p, upTo(r.plan.Life)) {
 		key := fmt.Sprint("key", random.IntN(r.plan.Keys))
 		for range random.IntN(60) {
 			r.once(p, random, key)
-			if random.IntN(4) == 0 && !pause(2*r.plan.Pause) || p.dead() {
+			if random.IntN(4) == 0 && !r.pause(p, upTo(2*r.plan.Pause)) || p.dead() {
 				break
 			}
 		}
 	}
+}
+
+// storms is a caller that lives through the plan's storms.
+func (r *run) storms(p *process, random *rand.Rand) {
+	const key, few = "key0", 50 * time.Microsecond
+	edge := int64(r.plan.Limits[0].Per)
+	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d) + 1)) }
+	for _, storm := range r.plan.Storms {
+		grow, begins := r.born.Add(storm.grow), r.born.Add(storm.at)
+		if storm.edge {
+			begins = begins.Add(time.Duration(edge - begins.UnixNano()%edge - int64(time.Millisecond)))
+		}
+		if time.Until(begins) < 0 {
+			continue // before this process began
+		}
+		if !r.pause(p, time.Until(grow)) {
+			return
+		}
+		for calls := int64(0); calls < 4*r.plan.MaxBlock && p.leases.Stats().Held < r.plan.MaxBlock*7/8; calls++ {
+			if r.one(p, key, 1); !r.pause(p, upTo(few)) {
+				return
+			}
+		}
+		for time.Until(begins) > 0 {
+			if !r.pause(p, min(time.Until(begins), r.plan.Life/8+upTo(r.plan.Life/16))) {
+				return
+			}
+			if time.Until(begins) > 0 {
+				r.one(p, key, 1)
+			}
+		}
+		for refusals := 0; refusals < 3; {
+			if !r.one(p, key, 1) {
+				refusals++
+			}
+			if !r.pause(p, upTo(few)) {
+				return
+			}
+		}
+	}
+}
+
+// one takes n units under the first limit.
+func (r *run) one(p *process, key string, n int64) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	begun := r.depot.clock()
+	claims := [1]stint.Claim{stint.NewClaim(p.limits[0], key, n)}
+	d, err := p.limiter.TakeAll(ctx, claims[:], nil)
+	if err != nil || !d.Allowed {
+		return false
+	}
+	r.granted(p, &d, key, begun)
+	return true
 }
 
 // once is one call.

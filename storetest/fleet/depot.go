@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"context"
 	"sync"
 	"testing"
 
@@ -77,15 +76,4 @@ func (d *depot) reached(records []*record) {
 	for _, r := range records {
 		r.arrived = true
 	}
-}
-
-// look is what the store says of a key without anybody's asking.
-func (d *depot) look(l *stint.Limit, key string) stint.Answer {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	a, _, err := d.memory.One(context.Background(), l, key, stint.LookOp(1))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return a
 }

@@ -80,7 +80,8 @@ func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error)
 				break
 			}
 			total += grants[j].units
-			over, times := false, 1+r.losses(from-life, to)
+			var over bool
+			times := 1 + r.losses(from-life, to)
 			switch l.Strategy.(type) {
 			case stint.TokenBucket: // B + r·(|I| + E)
 				beyond := (total-l.Capacity()*times)*per - l.Units*(to-from)

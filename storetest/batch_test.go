@@ -154,8 +154,10 @@ func ones(n int) []int64 {
 func TestBatchTraps(t *testing.T) {
 	t.Run("P13_merged_calls_keep_what_is_theirs", func(t *testing.T) { synctest.Test(t, batchMerges) })
 	t.Run("P15_who_leaves_the_line_charges_nothing", func(t *testing.T) { synctest.Test(t, batchWithdraws) })
+	t.Run("P15_who_is_late_to_leave_charges_nothing", func(t *testing.T) { synctest.Test(t, batchLate) })
 	t.Run("F14_who_leaves_under_way_stays_charged", func(t *testing.T) { synctest.Test(t, batchLeaves) })
 	t.Run("F17_an_error_is_everybodys_own", func(t *testing.T) { synctest.Test(t, batchErrors) })
+	t.Run("F17_silence_is_no_answer", func(t *testing.T) { synctest.Test(t, batchSilence) })
 	t.Run("F17_a_lost_call_ends_with_the_latest_deadline", func(t *testing.T) { synctest.Test(t, batchDeadlines) })
 	t.Run("F17_a_hung_lone_call_is_overtaken", func(t *testing.T) { synctest.Test(t, batchOvertakes) })
 	t.Run("F17_a_panic_wedges_nothing", func(t *testing.T) { synctest.Test(t, batchPanics) })
@@ -229,6 +231,48 @@ func batchWithdraws(t *testing.T) {
 	}
 	if st := q.store.Stats(); st.Withdrawn != 2 || st.Merged != 3 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// late is a context whose end its caller has not seen yet.
+type late struct {
+	context.Context
+	ended atomic.Bool
+}
+
+func (l *late) Err() error {
+	if l.ended.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// batchLate: a claim whose caller's context has ended is not sent, even if the caller has not come to leave yet.
+func batchLate(t *testing.T) {
+	ctx := &late{Context: context.Background()}
+	q := queueUp(t, batch.Options{}, 10, ones(3), func(i int) context.Context {
+		if i == 1 {
+			return ctx
+		}
+		return context.Background()
+	})
+	ctx.ended.Store(true)
+	q.open()
+	if !errors.Is(q.errs[1], context.Canceled) || !slices.Equal(q.granted, []int64{1, 0, 1}) {
+		t.Errorf("granted %v, %v", q.granted, q.errs)
+	}
+	if left := remaining(t, q.store, q.limit, "k"); left != 8 {
+		t.Errorf("%d of 10 remain after 2 takes of 3", left)
+	}
+}
+
+// batchSilence: a store that says nothing grants nothing, least of all what it said to the callers before.
+func batchSilence(t *testing.T) {
+	q := queueUp(t, batch.Options{MaxBatch: 2}, 10, ones(4), nil)
+	q.inner.Next(fault.Fault{}, fault.Fault{Mute: true})
+	q.open()
+	if !slices.Equal(q.granted, []int64{1, 1, 0, 0}) {
+		t.Errorf("granted %v", q.granted)
 	}
 }
 

@@ -24,6 +24,9 @@ type Fault struct {
 	// Error fails the call; nothing happened.
 	Error error
 
+	// Mute answers nothing, without an error: what the caller has for the answers stays as it was, and nothing happened.
+	Mute bool
+
 	// Garble changes the answers of a call that took effect: one for each claim. Refund and Block have none to change.
 	Garble func([]stint.Outcome)
 

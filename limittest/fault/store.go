@@ -115,6 +115,9 @@ func (s *Store) do(ctx context.Context, f Fault, into []stint.Outcome, call func
 	if err := f.before(ctx); err != nil {
 		return err
 	}
+	if f.Mute {
+		return nil
+	}
 	if err := call(); err != nil {
 		return err
 	}

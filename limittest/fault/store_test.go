@@ -43,6 +43,7 @@ func TestFaults(t *testing.T) {
 		{name: "error", fault: fault.Fault{Error: errLost}, err: errLost},
 		{name: "error after", fault: fault.Fault{After: errLost}, err: errLost, granted: true},
 		{name: "lost", fault: fault.Fault{Lost: true}, err: context.DeadlineExceeded, granted: true, after: time.Second},
+		{name: "mute", fault: fault.Fault{Mute: true}},
 		{name: "garbled", fault: fault.Fault{Garble: func(o []stint.Outcome) { o[0].Err = errLost }}, err: errLost, granted: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -40,6 +40,11 @@ func compiledLimit(t testing.TB, l stint.Limit) *stint.Limit {
 	return c
 }
 
+// oneOfEachForm is a strategy of each form of state, for wrappers, to which strategies are all the same.
+var oneOfEachForm = limittest.StoreOptions{
+	Strategies: []stint.Strategy{stint.TokenBucket{}, stint.IntervalBucket{}, stint.SlidingLog{}, stint.Pacing{}},
+}
+
 // remaining is what is left of the key, asked of a store that must not fail.
 func remaining(t testing.TB, store stint.Store, l *stint.Limit, key string) int64 {
 	t.Helper()
@@ -82,7 +87,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%d calls were merged, %d are still in line", merged, left)
 		}
 	})
-	limittest.Store(t, func(t testing.TB, clock *limittest.Clock) stint.Store {
+	limittest.StoreWith(t, oneOfEachForm, func(t testing.TB, clock *limittest.Clock) stint.Store {
 		inner := fault.New(memoryStore(t, clock))
 		inner.Always(yielding)
 		s := batching(t, inner, batch.Options{Shards: 1, MaxBatch: 5})

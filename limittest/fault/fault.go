@@ -30,6 +30,10 @@ type Fault struct {
 	// Garble changes the answers of a call that took effect: one for each claim. Refund and Block have none to change.
 	Garble func([]stint.Outcome)
 
+	// Late holds up the answer of a call that took effect until it is closed. If the context ends before, the call fails with its
+	// error.
+	Late <-chan struct{}
+
 	// After fails the call although it took effect.
 	After error
 
@@ -39,12 +43,8 @@ type Fault struct {
 
 // before is what happens ahead of the call's effect.
 func (f *Fault) before(ctx context.Context) error {
-	if f.Gate != nil {
-		select {
-		case <-f.Gate:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := wait(ctx, f.Gate); err != nil {
+		return err
 	}
 	if f.Delay > 0 {
 		timer := time.NewTimer(f.Delay)
@@ -67,9 +67,25 @@ func (f *Fault) before(ctx context.Context) error {
 
 // after is what happens once the call took effect.
 func (f *Fault) after(ctx context.Context) error {
+	if err := wait(ctx, f.Late); err != nil {
+		return err
+	}
 	if f.Lost {
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	return f.After
+}
+
+// wait waits until the gate is closed, if there is one.
+func wait(ctx context.Context, gate <-chan struct{}) error {
+	if gate == nil {
+		return nil
+	}
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

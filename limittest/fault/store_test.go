@@ -38,6 +38,7 @@ func TestFaults(t *testing.T) {
 		{name: "delay", fault: fault.Fault{Delay: time.Millisecond}, granted: true, after: time.Millisecond},
 		{name: "too long a delay", fault: fault.Fault{Delay: time.Hour}, err: context.DeadlineExceeded, after: time.Second},
 		{name: "gate", err: context.DeadlineExceeded, after: time.Second},
+		{name: "late", err: context.DeadlineExceeded, granted: true, after: time.Second},
 		{name: "panic", fault: fault.Fault{Panic: "out of order"}, panics: true},
 		{name: "hang", fault: fault.Fault{Hang: true}, err: context.DeadlineExceeded, after: time.Second},
 		{name: "error", fault: fault.Fault{Error: errLost}, err: errLost},
@@ -62,8 +63,11 @@ func testFault(t *testing.T, f fault.Fault, want error, panics, granted bool, af
 		t.Fatal(err)
 	}
 	store := fault.New(memory)
-	if strings.HasSuffix(t.Name(), "/gate") {
-		f.Gate = make(chan struct{}) // here, since a channel from outside does not count as waited for
+	switch never := make(chan struct{}); { // here, since a channel from outside does not count as waited for
+	case strings.HasSuffix(t.Name(), "/gate"):
+		f.Gate = never
+	case strings.HasSuffix(t.Name(), "/late"):
+		f.Late = never
 	}
 	store.Next(f)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -4,22 +4,16 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/stint-go/stint"
 )
 
-// ErrCloseLate says that Close took CloseWithin and the store around which the leases are still had not answered.
-const ErrCloseLate stint.Error = "lease: the store took too long to close; units may be left charged"
+// Close gives back what the leases hold, within CloseWithin, and closes the inner store. Later calls return stint.ErrClosed. No
+// goroutine is left once the inner store has answered what it was asked. A second Close returns what the first did.
+func (s *Store) Close() error { return s.close() }
 
-// Close gives back what the leases hold, within CloseWithin, and closes the store around which they are. Later calls return
-// stint.ErrClosed. No goroutine is left once the store has answered what it was asked.
-func (s *Store) Close() error {
+func (s *Store) shut() error {
 	s.mu.Lock()
-	already := s.closed.Swap(true)
+	s.closed.Store(true)
 	s.mu.Unlock()
-	if already {
-		return nil
-	}
 	close(s.stop)
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.CloseWithin)
 	defer cancel()

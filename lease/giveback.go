@@ -42,11 +42,7 @@ func (s *Store) pack(r *lease, b *block, now int64) (parcel, bool) {
 	}
 	left := b.retire()
 	s.counts.spent.Add(b.units - left)
-	switch {
-	case left == 0:
-		return parcel{}, false
-	case degraded(b.mark):
-		s.counts.stranded.Add(left) // never charged there
+	if left == 0 {
 		return parcel{}, false
 	}
 	return s.parcel(r, b, left, now)

@@ -400,9 +400,12 @@ func TestOptionsThatConflict(t *testing.T) {
 		{Life: -1}, {Life: time.Microsecond}, {Life: 2 * time.Hour}, {MaxBlock: -1}, {MaxBlock: 1 << 50}, {MaxKeys: -1}, {MaxKeys: 1 << 30},
 		{CloseWithin: -1}, {Others: 7},
 	} {
-		if _, err := lease.New(nil, o); err == nil {
+		if _, err := lease.New(shared(t), o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
+	}
+	if _, err := lease.New(nil, lease.Options{}); !errors.Is(err, lease.ErrNoStore) {
+		t.Errorf("no store: %v", err)
 	}
 }
 

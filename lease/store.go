@@ -30,12 +30,16 @@ type Store struct {
 	mu     sync.Mutex
 	closed atomic.Bool   // set under mu
 	stop   chan struct{} // closed with it
+	close  func() error
 }
 
 var _ stint.Store = (*Store)(nil)
 
-// New makes a store of leases around another one. It fails when the options conflict.
+// New makes a store of leases around the inner one, which it owns: Close closes both. It fails when the options conflict.
 func New(inner stint.Store, o Options) (*Store, error) {
+	if inner == nil {
+		return nil, ErrNoStore
+	}
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -43,6 +47,7 @@ func New(inner stint.Store, o Options) (*Store, error) {
 	s.leases.init(o.MaxKeys)
 	s.chunks.New = func() any { return new(chunk) }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.close = sync.OnceValue(s.shut)
 	return s, nil
 }
 

@@ -204,14 +204,13 @@ func (s *Store) arrive(r *lease, l *stint.Limit, t *trip, a *stint.Answer, m sti
 	}
 	now := s.now()
 	s.learn(r, *a, m, now)
-	if more := a.Granted - t.n; more > 0 {
-		a.Granted = t.n
+	more := a.Granted - t.n
+	if a.Granted = min(a.Granted, t.n); more > 0 && !degraded(m) { // what is granted without the store is not charged there
 		b := s.newBlock(l, more, *a, m, t.sent, now)
 		s.counts.leased.Add(more)
-		switch {
-		case degraded(m) || r.gone || s.closed.Load() || t.epoch != r.epoch || !b.lives(now):
+		if r.gone || s.closed.Load() || t.epoch != r.epoch || !b.lives(now) {
 			s.giveBack(r, b, now)
-		default:
+		} else {
 			s.giveBack(r, r.install(b, now), now)
 		}
 	}

@@ -18,6 +18,7 @@ type run struct {
 // Result is what a run showed, and what is wrong with it.
 type Result struct {
 	Granted, Leased int64   // units
+	Alone           int64   // units granted without the store
 	Lost            int64   // units charged whose charge the process did not hear of
 	Losses          int64   // of the store's state
 	Latest          float64 // what a bucket granted beyond B + r·|I|, as a part of E

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/limittest"
 )
 
@@ -42,6 +43,9 @@ func (r *run) judge() (res Result) {
 			grants[at] = append(grants[at], g)
 			limits[at] = g.limit
 			res.Granted += g.taken
+			if g.taken == 0 {
+				res.Alone += g.units
+			}
 		}
 		res.Leased += p.leases.Stats().Leased
 	}
@@ -81,16 +85,22 @@ func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error)
 			}
 			total += grants[j].units
 			var over bool
-			times := 1 + r.losses(from-life, to)
+			times, shares := 1+r.losses(from-life, to), r.shares(l)
 			switch l.Strategy.(type) {
 			case stint.TokenBucket: // B + r·(|I| + E)
-				beyond := (total-l.Capacity()*times)*per - l.Units*(to-from)
+				beyond := (total-l.Capacity()*times-shares)*per - l.Units*(to-from)
+				if shares > 0 {
+					beyond -= l.Units * (to - from)
+				}
 				late = max(late, beyond/l.Units)
 				over = beyond > l.Units*life
 			case stint.IntervalBucket:
-				over = total > (l.Capacity()+l.Units*((to-from)/per+1))*times
+				if shares > 0 {
+					shares += l.Units * ((to-from)/per + 1)
+				}
+				over = total > (l.Capacity()+l.Units*((to-from)/per+1))*times+shares
 			default:
-				over = total > l.Units*times
+				over = total > l.Units*times+shares
 			}
 			if over {
 				return late, fmt.Errorf("%d units granted from %d to %d (%d ticks), which is too many for leases of %v", total, from, to, to-from, r.plan.Life)
@@ -114,6 +124,15 @@ func together(grants []*grant) []*grant {
 	return sums
 }
 
+// shares is what all processes may grant at once without the store, where that is their choice: each its share, and once more for
+// each that took another's place. A share grows as the limit does, by a part for each process.
+func (r *run) shares(l *stint.Limit) int64 {
+	if f := r.plan.Failover; f == nil || f.Default != failover.Local {
+		return 0
+	}
+	return max(1, l.Capacity()/int64(r.plan.Processes)) * int64(len(r.processes))
+}
+
 // losses is how often the store lost its state in a span.
 func (r *run) losses(from, to int64) (n int64) {
 	for _, at := range r.depot.losses {
@@ -131,7 +150,7 @@ func (r *run) allAccountedFor(p *process) (lost int64, err error) {
 	charged, granted := int64(0), int64(0)
 	for _, c := range r.depot.records {
 		switch {
-		case c.by != p || c.op.Kind() != stint.Grant:
+		case c.by != p || c.op.Kind() != stint.Grant || c.limit.ID == failover.ProbeID:
 		case c.arrived:
 			charged += c.answer.Granted
 		default:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/failover"
 )
 
 // Faults are what goes wrong in a run.
@@ -41,9 +42,10 @@ type Plan struct {
 	Keys      int
 	Life      time.Duration
 	MaxBlock  int64
-	Lasts     time.Duration // until the callers stop
-	Storms    []storm       // if there are any, callers only trickle in between
-	Pause     time.Duration // between two calls of a caller in a hurry, about
+	Lasts     time.Duration     // until the callers stop
+	Storms    []storm           // if there are any, callers only trickle in between
+	Failover  *failover.Options // of a failover between the leases and the network; nil for none
+	Pause     time.Duration     // between two calls of a caller in a hurry, about
 	Faults    Faults
 }
 
@@ -55,8 +57,15 @@ type storm struct {
 	edge     bool
 }
 
-// Draw is the plan of a seed. With losses the store may lose its state.
-func Draw(seed uint64, losses bool) Plan {
+// Waters are what a fleet meets besides the faults that every one does.
+type Waters struct {
+	Losses   bool            // the store loses its state
+	Failover bool            // there is a failover between the leases and the network
+	Choice   failover.Choice // of that
+}
+
+// Draw is the plan of a seed.
+func Draw(seed uint64, w Waters) Plan {
 	random := rand.New(rand.NewPCG(seed, 0x5717))
 	between := func(a, b time.Duration) time.Duration { return a + time.Duration(random.Int64N(int64(b-a)+1)) }
 	p := Plan{
@@ -93,8 +102,14 @@ func Draw(seed uint64, losses bool) Plan {
 	if random.IntN(4) == 0 {
 		p.drawStorms(random, between)
 	}
-	for losses && (len(f.Losses) == 0 || random.IntN(2) == 0) {
+	for w.Losses && (len(f.Losses) == 0 || random.IntN(2) == 0) {
 		f.Losses = append(f.Losses, between(0, p.Lasts))
+	}
+	if w.Failover {
+		p.Failover = &failover.Options{
+			Timeout: between(5*time.Millisecond, 200*time.Millisecond), Default: w.Choice, Instances: p.Processes,
+			Failures: 1 + random.IntN(4), Retry: between(50*time.Millisecond, 500*time.Millisecond), Probes: 1 + random.IntN(3),
+		}
 	}
 	return p
 }

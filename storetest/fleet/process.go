@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/lease"
 )
 
@@ -34,7 +35,7 @@ type grant struct {
 	key   string
 	at    int64 // the store's instant of the call, or of the charge if that came later: the call went to the store then
 	units int64
-	taken int64 // all that was granted, before anything was given back
+	taken int64 // all that was granted, before anything was given back; 0 if the store was not asked
 }
 
 func (r *run) start(number, life int) (*process, error) {
@@ -50,8 +51,14 @@ func (r *run) start(number, life int) (*process, error) {
 			return offset + elapsed + elapsed*millionths/1_000_000
 		}
 	}
+	var inner stint.Store = &wire{process: p, depot: r.depot, faults: &r.plan.Faults}
 	var err error
-	if p.leases, err = lease.New(&wire{process: p, depot: r.depot, faults: &r.plan.Faults}, o); err != nil {
+	if r.plan.Failover != nil {
+		if inner, err = failover.New(inner, *r.plan.Failover); err != nil {
+			return nil, err
+		}
+	}
+	if p.leases, err = lease.New(inner, o); err != nil {
 		return nil, err
 	}
 	if p.limiter, err = stint.NewWith(stint.Options{Store: p.leases}, r.plan.Limits...); err != nil {
@@ -216,7 +223,9 @@ func (r *run) batch(ctx context.Context, p *process, random *rand.Rand, limit *s
 		return
 	}
 	for i := range into {
-		if o := &into[i]; o.Err == nil && o.Granted > 0 {
+		if o := &into[i]; o.Err == nil && o.Granted > 0 && o.Mark == o.Mark.Degraded() {
+			r.alone(p, limit, claims[i].Key, o.Granted)
+		} else if o.Err == nil && o.Granted > 0 {
 			r.grant(p, limit, claims[i].Key, o.Granted, o.Mark.At(), begun)
 		}
 	}
@@ -226,6 +235,9 @@ func (r *run) batch(ctx context.Context, p *process, random *rand.Rand, limit *s
 func (r *run) granted(p *process, d *stint.Decision, key string, begun int64) []*grant {
 	receipt, ok := d.Receipt()
 	if !ok {
+		if d.Reason == stint.Degraded && d.Granted > 0 {
+			r.alone(p, d.By, key, d.Granted)
+		}
 		return nil
 	}
 	return []*grant{r.grant(p, d.By, key, receipt.N, receipt.At, begun)}
@@ -237,6 +249,13 @@ func (r *run) grant(p *process, l *stint.Limit, key string, n, charged, begun in
 	defer p.mu.Unlock()
 	p.grants = append(p.grants, g)
 	return g
+}
+
+// alone records what a process granted without the store, at the instant of its decision.
+func (r *run) alone(p *process, l *stint.Limit, key string, n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grants = append(p.grants, &grant{limit: l, key: key, at: r.depot.clock(), units: n})
 }
 
 // regret gives a grant back, some time later.

@@ -14,7 +14,11 @@ type Event struct{ At, Units int64 }
 
 // NeverOver checks law 1 on the admitted events of one key, by the promise of the limit's strategy; events that were given
 // back do not count. The error names the interval that broke it. For a strategy that is not built in it is nil.
-func NeverOver(l *stint.Limit, events []Event) error {
+func NeverOver(l *stint.Limit, events []Event) error { return NeverOverLate(l, events, 0) }
+
+// NeverOverLate is NeverOver for units that were charged up to so many ticks before they were admitted, as those of leases are. A
+// token bucket then promises B + r·(|I| + late); windows promise what they always do, since a lease ends with its window.
+func NeverOverLate(l *stint.Limit, events []Event, late int64) error {
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	capacity := big.NewRat(l.Capacity(), 1)
@@ -22,7 +26,7 @@ func NeverOver(l *stint.Limit, events []Event) error {
 	p := l.Ticks()
 	switch l.Strategy.(type) {
 	case stint.TokenBucket:
-		return everyPair(events, func(span int64) *big.Rat { return grown(capacity, rateOf(l), span) })
+		return everyPair(events, func(span int64) *big.Rat { return grown(capacity, rateOf(l), span+late) })
 	case stint.Pacing:
 		// The grants' instants are rounded up to a tick, so a span may look a tick too short.
 		return everyPair(events, func(span int64) *big.Rat { return grown(capacity, rateOf(l), span+1) })

@@ -6,20 +6,20 @@ import "github.com/stint-go/stint"
 type ledger struct{ entries []entry }
 
 type entry struct {
-	taken int64 // the clock's instant of the call
+	taken int64 // the instant that the receipt bears
 	at    int64 // the grant's instant; never before that of an earlier grant, since time only goes forward for a key
 	units int64
 }
 
-// record enters the answer to an operation at now.
-func (g *ledger) record(l *stint.Limit, now int64, op stint.Op, a stint.Answer) {
+// record enters the answer to an operation at now, whose receipt bears the instant taken.
+func (g *ledger) record(l *stint.Limit, now, taken int64, op stint.Op, a stint.Answer) {
 	switch {
 	case op.Kind() == stint.Grant && a.Granted > 0:
 		at := now + a.Wait
 		if n := len(g.entries); n > 0 {
 			at = max(at, g.entries[n-1].at)
 		}
-		g.entries = append(g.entries, entry{now, at, a.Granted})
+		g.entries = append(g.entries, entry{taken, at, a.Granted})
 	case op.Kind() == stint.Refund:
 		back := a.Granted
 		if booksAhead(l.Strategy) && back < -op.Max {

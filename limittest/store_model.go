@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stint-go/stint"
 	"pgregory.net/rapid"
@@ -44,12 +45,13 @@ type crowd struct {
 	subjects []*subject
 	nonce    func() uint64
 	kinds    kinds
-	each     func(s *subject, now int64, op stint.Op, a stint.Answer)
+	late     time.Duration
+	each     func(s *subject, m stint.Mark, op stint.Op, a stint.Answer) // m bears the instant of the answer's receipt
 }
 
 // newCrowd draws one to three limits with one to three keys each.
 func newCrowd(t *rapid.T, s *shelf, store stint.Store, clock *Clock, k kinds) *crowd {
-	c := &crowd{store: store, clock: clock, kinds: k, nonce: s.nonce}
+	c := &crowd{store: store, clock: clock, kinds: k, nonce: s.nonce, late: s.Late}
 	for range rapid.IntRange(1, 3).Draw(t, "limits") {
 		strategy := rapid.SampledFrom(s.Strategies).Draw(t, "strategy")
 		limits := slices.DeleteFunc(usual(strategy), func(l *stint.Limit) bool { return !countsExactly(l) })
@@ -96,19 +98,22 @@ func (c *crowd) settle() {
 
 // do does op on the store and shows the answer to each.
 func (c *crowd) do(t *rapid.T, s *subject, op stint.Op) {
-	var a stint.Answer
-	var mark stint.Mark
+	a, m := c.apply(t, s, op)
+	s.did(m.At(), op, a)
+	c.each(s, m, op, a)
+}
+
+func (c *crowd) apply(t fataler, s *subject, op stint.Op) (a stint.Answer, m stint.Mark) {
 	var err error
 	if op.Kind() == stint.Refund {
-		a, mark, err = c.store.Refund(context.Background(), s.limit, s.key, op, c.nonce())
+		a, m, err = c.store.Refund(context.Background(), s.limit, s.key, op, c.nonce())
 	} else {
-		a, mark, err = c.store.One(context.Background(), s.limit, s.key, op)
+		a, m, err = c.store.One(context.Background(), s.limit, s.key, op)
 	}
 	if err != nil {
 		t.Fatalf("%s: %s: %v", showLimit(s.limit), show(op), err)
 	}
-	s.did(c.instant(mark), op, a)
-	c.each(s, c.instant(mark), op, a)
+	return a, m
 }
 
 // all makes a call with a claim on some of the keys, and shows each the answer it would have got alone.
@@ -134,8 +139,8 @@ func (c *crowd) all(t *rapid.T) {
 				continue // alone it would have passed; nothing is charged
 			}
 		}
-		s.did(c.instant(into[i].Mark), op, into[i].Answer)
-		c.each(s, c.instant(into[i].Mark), op, into[i].Answer)
+		s.did(into[i].Mark.At(), op, into[i].Answer)
+		c.each(s, into[i].Mark, op, into[i].Answer)
 	}
 	for _, s := range order {
 		c.do(t, s, stint.LookOp(1))
@@ -146,7 +151,8 @@ func (c *crowd) all(t *rapid.T) {
 func storeAsModel(t *testing.T, s *shelf) {
 	s.checks(t, func(t *rapid.T, store stint.Store, clock *Clock) {
 		c := newCrowd(t, s, store, clock, everything)
-		c.each = func(s *subject, now int64, op stint.Op, a stint.Answer) {
+		c.each = func(s *subject, m stint.Mark, op stint.Op, a stint.Answer) {
+			now := c.instant(m)
 			if why := s.follow(now, op, a); why != "" {
 				t.Fatalf("%s key %s at %d: %s: %s%s", showLimit(s.limit), s.key, now-Start, show(op), why, s.history())
 			}
@@ -188,15 +194,15 @@ func storeNeverOver(t *testing.T, s *shelf) {
 	s.checks(t, func(t *rapid.T, store stint.Store, clock *Clock) {
 		c := newCrowd(t, s, store, clock, kinds{giveBack: true})
 		books := map[*subject]*ledger{}
-		c.each = func(s *subject, now int64, op stint.Op, a stint.Answer) {
+		c.each = func(s *subject, m stint.Mark, op stint.Op, a stint.Answer) {
 			if books[s] == nil {
 				books[s] = new(ledger)
 			}
-			books[s].record(s.limit, now, op, a)
+			books[s].record(s.limit, c.instant(m), m.At(), op, a)
 		}
 		c.walk(t)
 		for s, book := range books {
-			if err := NeverOver(s.limit, book.events()); err != nil {
+			if err := NeverOverLate(s.limit, book.events(), ticks(c.late)); err != nil {
 				t.Fatalf("%s: %v", showLimit(s.limit), err)
 			}
 		}

@@ -101,7 +101,7 @@ func strategyNeverOver(t *testing.T, b *bench) {
 			var led ledger
 			_, paces := r.limit.Strategy.(stint.Pacing)
 			k.ahead = paces // the instant of a bucket's booked grant is rounded to a tick
-			r.walk(t, k, func(op stint.Op, a stint.Answer) { led.record(r.limit, r.now, op, a) })
+			r.walk(t, k, func(op stint.Op, a stint.Answer) { led.record(r.limit, r.now, r.now, op, a) })
 			if err := b.NeverOver(r.limit, led.events()); err != nil {
 				t.Fatalf("%s: %v%s", showLimit(r.limit), err, r.history())
 			}

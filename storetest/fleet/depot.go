@@ -1,0 +1,79 @@
+package fleet
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stint-go/stint"
+)
+
+// depot is the store that the fleet shares, and the record of all that it did.
+type depot struct {
+	t testing.TB
+
+	mu      sync.Mutex
+	memory  *stint.Memory
+	clock   func() int64
+	records []*record
+	losses  []int64 // when the state was lost
+
+	messages sync.WaitGroup // under way
+}
+
+// record is one operation that the store did for a process. A refused one has no units.
+type record struct {
+	by      *process
+	limit   *stint.Limit
+	key     string
+	at      int64
+	op      stint.Op
+	answer  stint.Answer
+	arrived bool // the answer reached the process
+}
+
+func newDepot(t testing.TB, clock func() int64) *depot {
+	d := &depot{t: t, clock: clock}
+	d.memory = d.open()
+	return d
+}
+
+func (d *depot) open() *stint.Memory {
+	m, err := stint.NewMemory(stint.MemoryOptions{Clock: d.clock})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return m
+}
+
+// lose makes the store begin anew.
+func (d *depot) lose() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.memory = d.open()
+	d.losses = append(d.losses, d.clock())
+}
+
+// compact makes the store forget what it may.
+func (d *depot) compact() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.memory.Compact()
+}
+
+// do does something on the store, alone. Its records are kept.
+func (d *depot) do(f func(m *stint.Memory) ([]*record, error)) ([]*record, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	records, err := f(d.memory)
+	d.records = append(d.records, records...)
+	return records, err
+}
+
+// reached marks records as known to the process.
+func (d *depot) reached(records []*record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range records {
+		r.arrived = true
+	}
+}

@@ -1,0 +1,21 @@
+// Package fleet simulates processes that share one store over a bad network, and holds what they grant together to the laws.
+//
+// A run is a bubble of virtual time (testing/synctest), made from a seed: processes, each a limiter on leases of its own around
+// one memory store with its own clock; callers with bursts, pauses and odd costs; and between each process and the store a network
+// that delays and loses requests and replies and is cut for a while. Processes crash with what they hold and start anew, their
+// clocks go at different speeds, and the store can lose its state. Thousands of runs take less than a minute.
+//
+// What is held, for every key of every run ([judge]):
+//
+//   - Law 1 with the stated bound, over all spans of the history of grants. With E the life of a lease: a token bucket grants at most
+//     B + r·(|I| + E) in any span I, whatever the number of processes; fixed, calendar and interval windows grant what they grant
+//     without leases. For each time that the store loses its state, B (a window: N) comes on top.
+//   - Law 3: what refused calls asked for is charged nowhere. All that the store charged was granted, given back, or is known to be
+//     lost.
+//   - Law 8: whatever the store forgets meanwhile, its answers are the exact model's.
+//   - Nothing is stranded: when the callers stop, a process that can reach the store holds nothing after 1.25·E and a trip.
+//
+// A failed run prints the command that repeats it:
+//
+//	go test ./fleet -run 'TestFleet$' -fleet.seed=42 -fleet.runs=1
+package fleet

@@ -1,0 +1,97 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// run is a run under way.
+type run struct {
+	plan      Plan
+	born      time.Time
+	depot     *depot
+	processes []*process // all that ever were
+}
+
+// Result is what a run showed, and what is wrong with it.
+type Result struct {
+	Granted, Leased int64   // units
+	Alone           int64   // units granted without the store
+	Lost            int64   // units charged whose charge the process did not hear of
+	Losses          int64   // of the store's state
+	Latest          float64 // what a bucket granted beyond B + r·|I|, as a part of E
+	Err             error
+}
+
+// Run runs a plan in a bubble of virtual time.
+func Run(t *testing.T, p Plan) (res Result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &run{plan: p, born: time.Now()}
+		r.depot = newDepot(t, func() int64 { return time.Now().UnixMicro() })
+		if res.Err = r.goThrough(); res.Err == nil {
+			res = r.judge()
+		}
+	})
+	return res
+}
+
+// goThrough lives through the plan to its end.
+func (r *run) goThrough() error {
+	lives := make([]int, r.plan.Processes)
+	alive := make([]*process, r.plan.Processes)
+	begin := func(number int) error {
+		p, err := r.start(number, lives[number])
+		if err != nil {
+			return err
+		}
+		lives[number]++
+		alive[number] = p
+		r.processes = append(r.processes, p)
+		return nil
+	}
+	for number := range alive {
+		if err := begin(number); err != nil {
+			return err
+		}
+	}
+	f := &r.plan.Faults
+	var timers []*time.Timer
+	for _, at := range f.Losses {
+		timers = append(timers, time.AfterFunc(at, r.depot.lose))
+	}
+	for at := r.plan.Life / 3; at < r.plan.Lasts; at += r.plan.Life {
+		timers = append(timers, time.AfterFunc(at, r.depot.compact))
+	}
+	for _, c := range sorted(f.Crashes) {
+		time.Sleep(c.at - time.Since(r.born))
+		if err := alive[c.process].crash(); err != nil {
+			return fmt.Errorf("close of a crashed process: %w", err)
+		}
+		time.Sleep(c.pause)
+		if err := begin(c.process); err != nil {
+			return err
+		}
+	}
+	for _, p := range alive {
+		p.callers.Wait()
+	}
+	for _, timer := range timers {
+		timer.Stop()
+	}
+	// Nobody calls any more, and after a while nothing is cut any more.
+	f.Lose, f.Slow = 0, 0
+	for _, cut := range f.Partitions {
+		time.Sleep(cut.to - time.Since(r.born))
+	}
+	err := r.nothingStranded(alive)
+	for _, p := range alive {
+		if late := p.leases.Close(); late != nil && err == nil {
+			err = fmt.Errorf("close: %w", late)
+		}
+	}
+	r.depot.messages.Wait()
+	return err
+}

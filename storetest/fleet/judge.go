@@ -1,0 +1,192 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/failover"
+	"github.com/stint-go/stint/limittest"
+)
+
+func sorted(crashes []crash) []crash {
+	crashes = slices.Clone(crashes)
+	slices.SortFunc(crashes, func(a, b crash) int { return cmp.Compare(a.at, b.at) })
+	return crashes
+}
+
+// nothingStranded: nobody calls, so a process that can reach the store gives back all that it holds. What lives goes back when it
+// was not spent from for a quarter of its life, and the keeper looks as often; what has expired, at its next look.
+func (r *run) nothingStranded(alive []*process) error {
+	f := &r.plan.Faults
+	time.Sleep(r.plan.Life + r.plan.Life/4 + r.plan.Life/500 + 2*f.Delay + time.Millisecond)
+	for _, p := range alive {
+		if st := p.leases.Stats(); st.Held != 0 {
+			return fmt.Errorf("process %s holds %d units when nobody has called for 1.25 lives of a lease: %+v", p.name, st.Held, st)
+		}
+	}
+	return nil
+}
+
+// place is a key of a limit.
+type place struct{ id, key string }
+
+// judge holds a run that is over to the laws.
+func (r *run) judge() (res Result) {
+	grants := map[place][]*grant{}
+	limits := map[place]*stint.Limit{}
+	for _, p := range r.processes {
+		for _, g := range p.grants {
+			at := place{g.limit.ID, g.key}
+			grants[at] = append(grants[at], g)
+			limits[at] = g.limit
+			res.Granted += g.taken
+			if g.taken == 0 {
+				res.Alone += g.units
+			}
+		}
+		res.Leased += p.leases.Stats().Leased
+	}
+	res.Losses = int64(len(r.depot.losses))
+	for at, list := range grants {
+		late, err := r.neverOver(limits[at], together(list))
+		res.Latest = max(res.Latest, float64(late)/float64(r.plan.Life.Microseconds()))
+		if err != nil {
+			res.Err = fmt.Errorf("law 1: limit %s key %s: %w", limits[at], at.key, err)
+			return res
+		}
+	}
+	for _, p := range r.processes {
+		lost, err := r.allAccountedFor(p)
+		res.Lost += lost
+		if err != nil {
+			res.Err = fmt.Errorf("law 3: process %s: %w", p.name, err)
+			return res
+		}
+	}
+	if err := r.asModel(); err != nil {
+		res.Err = fmt.Errorf("law 8: %w", err)
+	}
+	return res
+}
+
+// neverOver holds the grants of one key, from any to any later one, to the stated bound. What a token bucket granted beyond
+// B + r·|I| it granted late: the most, in ticks, is the first result.
+func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error) {
+	life, per := r.plan.Life.Microseconds(), l.Ticks()
+	for i := range grants {
+		total := int64(0)
+		for j := i; j < len(grants); j++ {
+			from, to := grants[i].at, grants[j].at
+			if _, window := l.Strategy.(stint.FixedWindow); window && from/per != to/per {
+				break
+			}
+			total += grants[j].units
+			var over bool
+			times, shares := 1+r.losses(from-life, to), r.shares(l)
+			switch l.Strategy.(type) {
+			case stint.TokenBucket: // B + r·(|I| + E)
+				beyond := (total-l.Capacity()*times-shares)*per - l.Units*(to-from)
+				if shares > 0 {
+					beyond -= l.Units * (to - from)
+				}
+				late = max(late, beyond/l.Units)
+				over = beyond > l.Units*life
+			case stint.IntervalBucket:
+				if shares > 0 {
+					shares += l.Units * ((to-from)/per + 1)
+				}
+				over = total > (l.Capacity()+l.Units*((to-from)/per+1))*times+shares
+			default:
+				over = total > l.Units*times+shares
+			}
+			if over {
+				return late, fmt.Errorf("%d units granted from %d to %d (%d ticks), which is too many for leases of %v", total, from, to, to-from, r.plan.Life)
+			}
+		}
+	}
+	return late, nil
+}
+
+// together makes one of the grants of each instant, in their order.
+func together(grants []*grant) []*grant {
+	slices.SortStableFunc(grants, func(a, b *grant) int { return cmp.Compare(a.at, b.at) })
+	var sums []*grant
+	for _, g := range grants {
+		if n := len(sums); n > 0 && sums[n-1].at == g.at {
+			sums[n-1].units += g.units
+		} else {
+			sums = append(sums, &grant{at: g.at, units: g.units})
+		}
+	}
+	return sums
+}
+
+// shares is what all processes may grant at once without the store, where that is their choice: each its share, and once more for
+// each that took another's place. A share grows as the limit does, by a part for each process.
+func (r *run) shares(l *stint.Limit) int64 {
+	if f := r.plan.Failover; f == nil || f.Default != failover.Local {
+		return 0
+	}
+	return max(1, l.Capacity()/int64(r.plan.Processes)) * int64(len(r.processes))
+}
+
+// losses is how often the store lost its state in a span.
+func (r *run) losses(from, to int64) (n int64) {
+	for _, at := range r.depot.losses {
+		if at >= from && at <= to {
+			n++
+		}
+	}
+	return n
+}
+
+// allAccountedFor: every unit that the store charged for the process, and whose charge it knows of, was granted to a caller or is
+// among those leased that were not spent. So a refused call has charged nothing anywhere. It returns the units whose charge the
+// process does not know of.
+func (r *run) allAccountedFor(p *process) (lost int64, err error) {
+	charged, granted := int64(0), int64(0)
+	for _, c := range r.depot.records {
+		switch {
+		case c.by != p || c.op.Kind() != stint.Grant || c.limit.ID == failover.ProbeID:
+		case c.arrived:
+			charged += c.answer.Granted
+		default:
+			lost += c.answer.Granted
+		}
+	}
+	for _, g := range p.grants {
+		granted += g.taken
+	}
+	st := p.leases.Stats()
+	if st.Leased != st.Held+st.Spent+st.Returned+st.Expired+st.Stranded || st.Held != 0 {
+		return lost, fmt.Errorf("the counts do not add up: %+v", st)
+	}
+	if kept := st.Leased - st.Spent; charged != granted+kept && !p.dead() || charged < granted+kept {
+		return lost, fmt.Errorf("the store charged %d units, %d were granted and %d not spent: %+v", charged, granted, kept, st)
+	}
+	return lost, nil
+}
+
+// asModel holds what the store answered, key by key, to the exact model: whatever it forgets in between does not show.
+func (r *run) asModel() error {
+	models := map[place]limittest.Model{}
+	losses := r.depot.losses
+	for _, c := range r.depot.records {
+		for len(losses) > 0 && c.at >= losses[0] {
+			clear(models)
+			losses = losses[1:]
+		}
+		at := place{c.limit.ID, c.key}
+		if models[at] == nil {
+			models[at] = limittest.NewModel(c.limit)
+		}
+		want := models[at].Apply(c.at, c.op)
+		if want.Granted != c.answer.Granted || c.op.Kind() != stint.Refund && want.Remaining != c.answer.Remaining {
+			return fmt.Errorf("limit %s key %s: %+v at %d is answered %+v, want %+v", c.limit, c.key, c.op, c.at, c.answer, want)
+		}
+	}
+	return nil
+}

@@ -103,7 +103,7 @@ var entries = sync.Pool{New: func() any { return new([]entry) }}
 func (t *table) rebuild(s *segment, h uint64, now int64) error {
 	full := min(t.full(s.lines), int(s.used))
 	t.store.reclaim(now)
-	mayGrow := t.unbounded || t.store.mayGrow(int64(headSize+mostLines*lineSize))
+	mayGrow := t.unbounded || t.store.mayGrow(int64(lineSize+mostLines*lineSize))
 	if !mayGrow && !t.mayEvict() && t.live(s, now) >= full {
 		t.store.refused.Add(1)
 		return ErrFull

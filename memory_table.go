@@ -66,8 +66,11 @@ type extras struct {
 }
 
 const (
-	headSize = 64
 	lineSize = 64
+	// Go puts 8 bytes of its own before an object that has pointers. With them a head takes one line, so the slots that follow
+	// lie in lines of their own, and a whole segment fills one of Go's sizes.
+	goHeadSize = 8
+	headSize   = lineSize - goHeadSize
 	// fillParts is the part of a segment's slots that may be used, in 1/16: past it, probes grow long.
 	fillParts = 13
 )
@@ -144,7 +147,7 @@ func newSegment(lines uint64, depth uint8) *segment {
 // segmentFor makes a segment of the table's kind.
 func (t *table) segmentFor(lines uint64, depth uint8) *segment {
 	s := newSegment(lines, depth)
-	t.store.bytes.Add(int64(headSize + lines*lineSize))
+	t.store.bytes.Add(int64(lineSize + lines*lineSize))
 	if t.cells || t.exact {
 		s.extra = &extras{}
 		n := t.slots(lines)
@@ -162,7 +165,7 @@ func (t *table) segmentFor(lines uint64, depth uint8) *segment {
 
 // discard accounts for a segment that was replaced.
 func (t *table) discard(s *segment) {
-	n := int64(headSize + s.lines*lineSize)
+	n := int64(lineSize + s.lines*lineSize)
 	if s.extra != nil {
 		n += int64(len(s.extra.logs)*8 + len(s.extra.keys)*16)
 	}

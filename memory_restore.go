@@ -130,10 +130,10 @@ func (d *decoder) table() *savedTable {
 				break
 			}
 			if n > 0 {
-				x.state.Log = &Cells{Pairs: make([]Pair, n)}
+				x.state.Log = NewCells(int(n))
 			}
-			for i := range n {
-				x.state.Log.Pairs[i] = Pair{d.number(), d.number()}
+			for i, pairs := 0, x.state.Log.Pairs(); i < len(pairs); i++ {
+				pairs[i] = Pair{d.number(), d.number()}
 			}
 		}
 		if t.exact {

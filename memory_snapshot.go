@@ -229,10 +229,7 @@ func (e *encoder) entry(x entry, records, cells, exact bool) {
 		e.number(x.state.C)
 	}
 	if cells {
-		var pairs []Pair
-		if x.state.Log != nil {
-			pairs = x.state.Log.Pairs
-		}
+		pairs := x.state.Log.Pairs()
 		e.number(int64(len(pairs)))
 		for _, p := range pairs {
 			e.number(p.At)
@@ -289,9 +286,9 @@ func (t *table) copyLive(s *segment, now int64, into []entry) []entry {
 		if word == moved {
 			continue
 		}
-		e := entry{hash: h, state: t.state(s, p, i, word)}
+		e := entry{hash: h, state: t.state(p, word)}
 		if t.exact {
-			e.key = s.extra.keys[i/t.stride]
+			e.key = (*s.keys)[i/t.stride]
 		}
 		e.state = e.state.cloned()
 		if t.records {

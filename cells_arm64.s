@@ -1,0 +1,16 @@
+#include "textflag.h"
+
+// func prefetchCells(log uintptr, c int64)
+TEXT ·prefetchCells(SB), NOSPLIT, $0-16
+	MOVD log+0(FP), R0
+	MOVD c+8(FP), R1
+	PRFM (R0), PLDL1KEEP
+	AND  $0xffff, R1, R2 // the number of runs
+	LSR  $16, R1, R1     // the oldest
+	ADD  R1, R2, R2      // past the newest
+	ADD  R1<<4, R0, R1
+	ADD  R2<<4, R0, R2
+	PRFM 16(R1), PLDL1KEEP
+	PRFM (R2), PLDL1KEEP
+	PRFM 16(R2), PLDL1KEEP
+	RET

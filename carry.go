@@ -99,7 +99,7 @@ func (l *Limit) hasRuns() bool {
 func recastRuns(from *Limit, s State, to *Limit, now, want int64, next State) State {
 	var old, r runs
 	from.readRuns(&old, s, now)
-	if cells := min(old.count+1, to.words); next.Log == nil || len(next.Log.Pairs) < cells {
+	if cells := min(old.count+1, to.words); len(next.Log.Pairs()) < cells {
 		next = growCells(next, cells)
 	}
 	to.readRuns(&r, next, now)

@@ -23,7 +23,7 @@ func cellsFor(l *Limit) *Cells {
 	if l.words <= 3 {
 		return nil
 	}
-	return &Cells{Pairs: make([]Pair, 4)}
+	return NewCells(fewCells)
 }
 
 // What is left after a change, and how it grows from there, in ticks.

@@ -5,8 +5,9 @@ package stint
 //
 // Choose it to bound how many calls run at once; release a slot with [Limiter.Refund] or [Reservation.Cancel]. Never more than
 // Units slots are held that have not expired: a holder that outlives Per is not seen any more, so let Per be longer than any
-// call. With more than 1024 slots, those taken within Per/1023 of each other expire together, at the later instant. State: 24
-// bytes, and 16 for each instant at which slots were taken that are still held, at most 1032 of them.
+// call. With more than 1024 slots, those taken within Per/1023 of each other expire together, at the later instant. State: 32
+// bytes in a table, and a ring of its own of 16 bytes for each instant at which slots were taken that are still held, at most 1032
+// of them, from 64 bytes up by doubling.
 type Concurrency struct{}
 
 // Name is "concurrency".

@@ -19,3 +19,9 @@ func readCounter() uint64
 
 // steadyCounter says whether the processor promises that the counter runs at one rate, whatever its cores do.
 func steadyCounter() bool
+
+// prefetchCells asks for the lines of a log that a take works on: the head, the oldest run, the newest and the cell behind it, as
+// State.C of the strategies made of runs says where they are. Any numbers do no harm.
+//
+//go:noescape
+func prefetchCells(log uintptr, c int64)

@@ -7,7 +7,12 @@ import "unsafe"
 // prefetch does nothing here.
 func prefetch(unsafe.Pointer) {}
 
-// readCounter is not read here.
+func prefetchAndRead(unsafe.Pointer) uint64 { return 0 }
+
+// prefetchCells does nothing here.
+func prefetchCells(uintptr, int64) {}
+
+// readCounter is nothing here.
 func readCounter() uint64 { return 0 }
 
 func steadyCounter() bool { return false }

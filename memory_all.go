@@ -10,9 +10,7 @@ import (
 // grip is one claim's slot, held by a call with several claims.
 type grip struct {
 	t     *table
-	s     *segment
 	p     *slot
-	i     uintptr
 	word  uint64
 	hash  uint64
 	now   int64
@@ -69,7 +67,7 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 		if !foreign {
 			for k := range grips {
 				g := &grips[k]
-				g.state = g.t.room(g.t.state(g.s, g.p, g.i, g.word), claims[g.claim].Op)
+				g.state = g.t.room(g.t.state(g.p, g.word), claims[g.claim].Op)
 			}
 			if decideHeld(grips, claims, into) {
 				settleHeld(grips)
@@ -82,7 +80,7 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 		var before [len(few)]State
 		was := append(before[:0], make([]State, len(grips))...)
 		for k := range grips {
-			was[k] = grips[k].t.state(grips[k].s, grips[k].p, grips[k].i, grips[k].word)
+			was[k] = grips[k].t.state(grips[k].p, grips[k].word)
 			grips[k].state = grips[k].t.room(was[k].cloned(), claims[grips[k].claim].Op)
 		}
 		letGo(grips)
@@ -95,7 +93,7 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 		}
 		same := true
 		for k := range grips {
-			same = same && grips[k].t.state(grips[k].s, grips[k].p, grips[k].i, grips[k].word) == was[k]
+			same = same && grips[k].t.state(grips[k].p, grips[k].word) == was[k]
 		}
 		if same {
 			settleHeld(grips)
@@ -188,8 +186,7 @@ func (g *grip) find(claims []Claim) bool {
 		g.t = t
 	}
 	d := g.t.dir.Load()
-	g.s = d.segment(g.hash)
-	g.p, g.i = g.t.find(g.s, g.hash, c.Key)
+	g.p = g.t.find(d.segment(g.hash), g.hash, c.Key)
 	return g.p != nil && g.p.word.Load() != moved
 }
 
@@ -247,9 +244,9 @@ func letGo(grips []grip) {
 func settleHeld(grips []grip) {
 	for k := range grips {
 		g := &grips[k]
-		before := g.t.state(g.s, g.p, g.i, g.word)
-		g.t.store.bytes.Add(g.state.logBytes() - before.logBytes())
-		g.t.release(g.s, g.p, g.i, g.state)
+		before := g.t.state(g.p, g.word)
+		g.t.store.bytes.Add(g.state.Log.bytes() - before.Log.bytes())
+		g.t.release(g.p, g.state)
 	}
 }
 

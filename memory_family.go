@@ -172,7 +172,7 @@ func (t *table) vacant(h uint64, key string) bool {
 	s := t.dir.Load().segment(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, _ := t.find(s, h, key)
+	p := t.find(s, h, key)
 	return !s.dead && (p == nil || p.word.Load() == moved)
 }
 
@@ -254,7 +254,7 @@ func (t *table) elsewhere(h uint64, key string, now int64) (from *table, left St
 		then := t.clock(other, now)
 		for {
 			s := other.dir.Load().segment(h)
-			p, i := other.find(s, h, key)
+			p := other.find(s, h, key)
 			if p == nil {
 				if other.absent(s, h, key) {
 					break
@@ -279,7 +279,7 @@ func (t *table) elsewhere(h uint64, key string, now int64) (from *table, left St
 			if !p.word.CompareAndSwap(word, word|held) {
 				continue
 			}
-			from, left, at = other, other.state(s, p, i, word).cloned(), word
+			from, left, at = other, other.state(p, word).cloned(), word
 			p.word.Store(word)
 			break
 		}
@@ -291,7 +291,7 @@ func (t *table) elsewhere(h uint64, key string, now int64) (from *table, left St
 func (t *table) absent(s *segment, h uint64, key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, _ := t.find(s, h, key)
+	p := t.find(s, h, key)
 	return p == nil && !s.dead
 }
 
@@ -299,11 +299,11 @@ func (t *table) absent(s *segment, h uint64, key string) bool {
 func (t *table) leave(h uint64, key string, word uint64, read State) bool {
 	d := t.dir.Load()
 	s := d.segment(h)
-	p, i := t.find(s, h, key)
+	p := t.find(s, h, key)
 	if p == nil || !p.word.CompareAndSwap(word, word|held) {
 		return false
 	}
-	if st := t.state(s, p, i, word); st.B != read.B || st.C != read.C {
+	if st := t.state(p, word); st.B != read.B || st.C != read.C {
 		p.word.Store(word)
 		return false
 	}
@@ -320,13 +320,13 @@ func (t *table) settleHere(h uint64, key string, st State, now int64) error {
 	if s.dead {
 		return errAgain
 	}
-	if p, i := t.find(s, h|1, key); p != nil {
+	if p := t.find(s, h|1, key); p != nil {
 		word := p.word.Load()
 		if word&held != 0 && word != moved || !p.word.CompareAndSwap(word, held) {
 			return errAgain
 		}
-		t.store.bytes.Add(st.logBytes() - t.state(s, p, i, word).logBytes())
-		t.release(s, p, i, st)
+		t.store.bytes.Add(st.Log.bytes() - t.state(p, word).Log.bytes())
+		t.release(p, st)
 		return nil
 	}
 	if t.crowded(s) {
@@ -336,7 +336,7 @@ func (t *table) settleHere(h uint64, key string, st State, now int64) error {
 		return errAgain
 	}
 	t.insert(s, h, key, st)
-	t.store.bytes.Add(st.logBytes())
+	t.store.bytes.Add(st.Log.bytes())
 	t.used.Add(1)
 	t.store.used.Add(1)
 	return nil

@@ -58,7 +58,7 @@ func (t *table) create(h uint64, key string, st, n State, approximate bool, now 
 	if s.dead {
 		return errAgain
 	}
-	if p, _ := t.find(s, h, key); p != nil {
+	if p := t.find(s, h, key); p != nil {
 		return errAgain
 	}
 	if t.crowded(s) {
@@ -79,7 +79,7 @@ func (t *table) create(h uint64, key string, st, n State, approximate bool, now 
 		h &^= 1
 	}
 	t.insert(s, h, key, n)
-	t.store.bytes.Add(n.logBytes())
+	t.store.bytes.Add(n.Log.bytes())
 	t.used.Add(1)
 	t.store.used.Add(1)
 	return nil
@@ -103,7 +103,7 @@ var entries = sync.Pool{New: func() any { return new([]entry) }}
 func (t *table) rebuild(s *segment, h uint64, now int64) error {
 	full := min(t.full(s.lines), int(s.used))
 	t.store.reclaim(now)
-	mayGrow := t.unbounded || t.store.mayGrow(int64(headSize+mostLines*lineSize))
+	mayGrow := t.unbounded || t.store.mayGrow(int64(lineSize+mostLines*lineSize))
 	if !mayGrow && !t.mayEvict() && t.live(s, now) >= full {
 		t.store.refused.Add(1)
 		return ErrFull
@@ -191,14 +191,15 @@ func (t *table) trimmed(st State) State {
 	if st.Log == nil || !t.limit.builtin {
 		return st
 	}
-	have, want := len(st.Log.Pairs), 4
-	for live := liveCells(st) + 1; want < live; want *= 2 {
+	have, want := int(st.Log.size), fewCells
+	for live := liveCells(st) + 1; want < min(live, have); want = moreCells(want, have) {
 	}
-	if want*2 > have {
+	if 2*want >= have {
 		return st
 	}
-	t.store.bytes.Add(int64(want-have) * 16)
-	return growCells(st, want)
+	small := growCells(st, want)
+	t.store.bytes.Add(small.Log.bytes() - st.Log.bytes())
+	return small
 }
 
 // live counts the keys of a segment that may not be forgotten.
@@ -251,7 +252,7 @@ func (t *table) evict(live []entry, n int, now int64) []entry {
 		}
 	}
 	for _, e := range live[n:] {
-		t.store.bytes.Add(-e.state.logBytes())
+		t.store.bytes.Add(-e.state.Log.bytes())
 	}
 	t.store.evicted.Add(int64(len(live) - n))
 	clear(live[n:])

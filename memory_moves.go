@@ -96,8 +96,12 @@ func (t *table) copyKey(h uint64, key string, now int64) (entry, bool) {
 			continue
 		}
 		defer s.mu.Unlock()
-		if p, i := t.find(s, h, key); p != nil && !s.dead {
-			return t.copySlot(s, p, i, now)
+		if p := t.find(s, h, key); p != nil && !s.dead {
+			e, live := t.copySlot(p, now)
+			if t.exact {
+				e.key = key
+			}
+			return e, live
 		}
 		return entry{}, false
 	}

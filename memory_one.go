@@ -3,7 +3,6 @@ package stint
 import (
 	"context"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"unsafe"
 )
@@ -16,6 +15,9 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	}
 	h := m.seed.hash(key)
 	s, lines := t.dir.Load().place(h)
+	if t.records {
+		return m.oneRecord(t, s, lines, h, l, key, op)
+	}
 	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
 	prefetch(unsafe.Pointer(s.at(home(h, lines))))
 	now, ok := m.clock.now()
@@ -87,7 +89,7 @@ func (m *Memory) allowAt(l *Limit, key string, n, now int64) bool {
 // changes it meanwhile.
 func (t *table) warm(s *segment, lines, h uint64, op Op, now int64) (Answer, Mark, bool) {
 	if t.records {
-		return Answer{}, 0, false
+		return t.warmRecord(s.glimpse(lines, h), op, now)
 	}
 	for i, start := home(h, lines), home(h, lines); ; {
 		p := s.at(i)
@@ -163,7 +165,7 @@ func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int
 		}
 		d := t.dir.Load()
 		s := d.segment(h)
-		p, i := t.find(s, h, key)
+		p := t.find(s, h, key)
 		if p == nil {
 			a, mark, err := t.begin(h, l, key, op, now)
 			if err == errAgain {
@@ -193,13 +195,9 @@ func (m *Memory) settle(t *table, h uint64, l *Limit, key string, op Op, now int
 			if !p.word.CompareAndSwap(word, word|held) {
 				continue
 			}
-			before := t.state(s, p, i, word)
-			n, a := l.Strategy.Apply(t.room(before, op), l, now, op)
-			t.store.bytes.Add(n.logBytes() - before.logBytes())
-			t.release(s, p, i, n)
-			return a, p.mark(now), nil
+			return t.applyHeld(p, word, op, now), p.mark(now), nil
 		default:
-			if a, done := t.applyForeign(s, p, i, word, op, now); done {
+			if a, done := t.applyForeign(p, word, op, now); done {
 				return a, p.mark(now), nil
 			}
 			if tries > maxTries {
@@ -226,12 +224,12 @@ func (t *table) room(st State, op Op) State {
 		st.Log = t.limit.newCells()
 		return st
 	}
-	have := len(st.Log.Pairs)
+	have := int(st.Log.size)
 	if have >= t.limit.words || liveCells(st) < have {
 		return st
 	}
-	n := min(2*have, t.limit.words)
-	if !t.store.hasBytes(int64(n) * 16) {
+	n := moreCells(have, t.limit.words)
+	if !t.store.hasBytes(int64(1+n) * int64(pairSize)) {
 		return st // the strategy merges runs instead, on the refusing side
 	}
 	return growCells(st, n)
@@ -244,34 +242,24 @@ func (l *Limit) newCells() *Cells {
 	case l.words <= 3:
 		return nil
 	case l.builtin:
-		return &Cells{Pairs: make([]Pair, 4)}
+		return NewCells(fewCells)
 	}
-	return &Cells{Pairs: make([]Pair, l.words)}
+	return NewCells(l.words)
 }
 
 // cloned is the state with a copy of its cells.
 func (s State) cloned() State {
-	if s.Log != nil {
-		s.Log = &Cells{Pairs: slices.Clone(s.Log.Pairs)}
-	}
+	s.Log = s.Log.Clone()
 	return s
-}
-
-// logBytes is the memory of the state's cells.
-func (s State) logBytes() int64 {
-	if s.Log == nil {
-		return 0
-	}
-	return int64(len(s.Log.Pairs)) * 16
 }
 
 // applyForeign applies a strategy that is not ours to a copy of the state, without holding anything meanwhile, and writes the
 // result if the state is still the same.
-func (t *table) applyForeign(s *segment, p *slot, i uintptr, word uint64, op Op, now int64) (Answer, bool) {
+func (t *table) applyForeign(p *slot, word uint64, op Op, now int64) (Answer, bool) {
 	if !p.word.CompareAndSwap(word, word|held) {
 		return Answer{}, false
 	}
-	before := t.state(s, p, i, word)
+	before := t.state(p, word)
 	st := t.room(before.cloned(), op)
 	p.word.Store(word)
 	n, a := t.limit.Strategy.Apply(st, t.limit, now, op)
@@ -281,11 +269,11 @@ func (t *table) applyForeign(s *segment, p *slot, i uintptr, word uint64, op Op,
 	if !p.word.CompareAndSwap(word, word|held) {
 		return Answer{}, false
 	}
-	if t.state(s, p, i, word) != before {
+	if t.state(p, word) != before {
 		p.word.Store(word)
 		return Answer{}, false
 	}
-	t.store.bytes.Add(n.logBytes() - before.logBytes())
-	t.release(s, p, i, n)
+	t.store.bytes.Add(n.Log.bytes() - before.Log.bytes())
+	t.release(p, n)
 	return a, true
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // What the logs of keys take is given back when they are reset, refused or forgotten.
@@ -194,3 +195,21 @@ func TestMemoryLastInstant(t *testing.T) {
 		}
 	}
 }
+
+// The slots of a segment begin at a cache line, and no memory is lost around it, since Go puts a word of its own before it.
+func TestSegmentsFillLines(t *testing.T) {
+	for _, lines := range []uint64{leastLines, 63, splitLines, mostLines} {
+		for _, cells := range []bool{false, true} {
+			for range 5 {
+				s := newSegment(lines, cells)
+				kept = append(kept, s)
+				if at := uintptr(unsafe.Pointer(s.at(0))); at%lineSize != 0 {
+					t.Errorf("a segment of %d lines has its slots at %d past a line", lines, at%lineSize)
+				}
+			}
+		}
+	}
+	kept = nil
+}
+
+var kept []*segment // on the heap

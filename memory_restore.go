@@ -157,10 +157,10 @@ func (d *decoder) entry(h int64, t *savedTable) entry {
 			return x
 		}
 		if n > 0 {
-			x.state.Log = &Cells{Pairs: make([]Pair, n)}
+			x.state.Log = NewCells(int(n))
 		}
-		for i := range n {
-			x.state.Log.Pairs[i] = Pair{d.number(), d.number()}
+		for i, pairs := 0, x.state.Log.Pairs(); i < len(pairs); i++ {
+			pairs[i] = Pair{d.number(), d.number()}
 		}
 	}
 	if t.exact {

@@ -286,10 +286,7 @@ func (e *encoder) entry(x entry, records, cells, exact bool) {
 		e.number(x.state.C)
 	}
 	if cells {
-		var pairs []Pair
-		if x.state.Log != nil {
-			pairs = x.state.Log.Pairs
-		}
+		pairs := x.state.Log.Pairs()
 		e.number(int64(len(pairs)))
 		for _, p := range pairs {
 			e.number(p.At)
@@ -337,7 +334,10 @@ func (t *table) copyLive(s *segment, now int64, into []entry) []entry {
 		if p.hash.Load() == 0 {
 			continue
 		}
-		if e, live := t.copySlot(s, p, i, now); live {
+		if e, live := t.copySlot(p, now); live {
+			if t.exact {
+				e.key = (*s.keys)[i/t.stride]
+			}
 			into = append(into, e)
 		}
 	}
@@ -345,7 +345,7 @@ func (t *table) copyLive(s *segment, now int64, into []entry) []entry {
 }
 
 // copySlot copies a slot's key, if it is live. The segment's mutex is held.
-func (t *table) copySlot(s *segment, p *slot, i uintptr, now int64) (entry, bool) {
+func (t *table) copySlot(p *slot, now int64) (entry, bool) {
 	word := p.word.Load()
 	for word != moved && (word&held != 0 || t.records && !p.word.CompareAndSwap(word, word|held)) {
 		runtime.Gosched()
@@ -354,10 +354,7 @@ func (t *table) copySlot(s *segment, p *slot, i uintptr, now int64) (entry, bool
 	if word == moved {
 		return entry{}, false
 	}
-	e := entry{hash: p.hash.Load(), state: t.state(s, p, i, word)}
-	if t.exact {
-		e.key = s.extra.keys[i/t.stride]
-	}
+	e := entry{hash: p.hash.Load(), state: t.state(p, word)}
 	e.state = e.state.cloned()
 	if t.records {
 		p.word.Store(word)

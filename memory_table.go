@@ -58,19 +58,16 @@ type segment struct {
 	used  int32
 	depth uint8
 	dead  bool
-	extra *extras // what does not fit into words; nil in most tables
+	keys  *[]string // of the slots by their index, in a table that keeps them
 	_     [headSize - 32]byte
 }
 
-// extras are the parts of slots that the garbage collector must see, by the slot's index.
-type extras struct {
-	logs []*Cells
-	keys []string
-}
-
 const (
-	headSize = 64
 	lineSize = 64
+	// Go puts 8 bytes of its own before an object that has pointers. With them a head takes one line, so the slots that follow
+	// lie in lines of their own, and a whole segment fills one of Go's sizes.
+	goHeadSize = 8
+	headSize   = lineSize - goHeadSize
 	// fillParts is the part of a segment's slots that may be used, in 1/16: past it, probes grow long.
 	fillParts = 13
 )
@@ -96,6 +93,31 @@ type (
 	}
 )
 
+// The same for tables with cells, where the garbage collector must see what slots point to.
+type (
+	cells1K struct {
+		segment
+		slots [15 * perLine]cellRecord
+	}
+	cells4K struct {
+		segment
+		slots [63 * perLine]cellRecord
+	}
+	cells16K struct {
+		segment
+		slots [255 * perLine]cellRecord
+	}
+	cells24K struct {
+		segment
+		slots [383 * perLine]cellRecord
+	}
+)
+
+const (
+	recordSize = unsafe.Sizeof(record{}) // and of a cellRecord
+	perLine    = lineSize / recordSize
+)
+
 const (
 	leastLines = 15
 	splitLines = 255 // of each half
@@ -106,7 +128,8 @@ const (
 func nextLines(lines uint64) uint64 { return min(lines*4+3, mostLines) }
 
 // slot is the words that every slot begins with: the key's hash (0: empty; its lowest bit is 0 for a key that began from an
-// upper bound), and State.A shifted left by one with the flag. In a table of records, B and C follow.
+// upper bound), and State.A shifted left by one with the flag. In a table of records, B and C follow, and in one with cells C and
+// the cells, which keep B.
 type slot struct {
 	hash atomic.Uint64
 	word atomic.Uint64
@@ -115,6 +138,12 @@ type slot struct {
 type record struct {
 	slot
 	b, c int64
+}
+
+type cellRecord struct {
+	slot
+	c   int64
+	log *Cells
 }
 
 // The words that are not a state.
@@ -128,49 +157,52 @@ const (
 // wordOf is the word of a state. A strategy of somebody else may return any A; one below 0 says the same as 0.
 func wordOf(st State) uint64 { return uint64(min(max(st.A, 0), mostA)) << 1 }
 
-func newSegment(lines uint64, depth uint8) *segment {
-	var s *segment
-	switch lines {
-	case 15:
-		s = &new(segment1K).segment
-	case 63:
-		s = &new(segment4K).segment
-	case 255:
-		s = &new(segment16K).segment
-	default:
-		s, lines = &new(segment24K).segment, 383
+// newSegment is the memory of a segment of so many lines.
+func newSegment(lines uint64, cells bool) *segment {
+	switch {
+	case lines == 15 && cells:
+		return &new(cells1K).segment
+	case lines == 15:
+		return &new(segment1K).segment
+	case lines == 63 && cells:
+		return &new(cells4K).segment
+	case lines == 63:
+		return &new(segment4K).segment
+	case lines == 255 && cells:
+		return &new(cells16K).segment
+	case lines == 255:
+		return &new(segment16K).segment
+	case cells:
+		return &new(cells24K).segment
 	}
-	s.lines, s.depth = lines, depth
-	return s
+	return &new(segment24K).segment
 }
 
 // segmentFor makes a segment of the table's kind.
 func (t *table) segmentFor(lines uint64, depth uint8) *segment {
-	s := newSegment(lines, depth)
-	t.store.bytes.Add(int64(headSize + lines*lineSize))
-	if t.cells || t.exact {
-		s.extra = &extras{}
-		n := t.slots(lines)
-		if t.cells {
-			s.extra.logs = make([]*Cells, n)
-			t.store.bytes.Add(int64(n * 8))
-		}
-		if t.exact {
-			s.extra.keys = make([]string, n)
-			t.store.bytes.Add(int64(n * 16))
-		}
+	s := newSegment(lines, t.cells)
+	s.lines, s.depth = lines, depth
+	if t.exact {
+		keys := make([]string, t.slots(lines))
+		s.keys = &keys
 	}
+	t.store.bytes.Add(s.bytes())
 	return s
 }
 
 // discard accounts for a segment that was replaced.
 func (t *table) discard(s *segment) {
-	n := int64(headSize + s.lines*lineSize)
-	if s.extra != nil {
-		n += int64(len(s.extra.logs)*8 + len(s.extra.keys)*16)
-	}
-	t.store.bytes.Add(-n)
+	t.store.bytes.Add(-s.bytes())
 	s.dead = true
+}
+
+// bytes is the segment's memory, without that of cells and keys.
+func (s *segment) bytes() int64 {
+	n := int64(lineSize + s.lines*lineSize)
+	if s.keys != nil {
+		n += int64(len(*s.keys)) * int64(unsafe.Sizeof(""))
+	}
+	return n
 }
 
 // slots is how many slots a segment has, full how many of them may be used.
@@ -237,17 +269,17 @@ func makeDirectory(shift uint8) *directory {
 	return &directory{shift: shift, entries: make([]pointer, 1<<(64-shift))}
 }
 
-// find is the slot of a hash and its offset, or nil. key is compared where the table keeps keys.
-func (t *table) find(s *segment, h uint64, key string) (*slot, uintptr) {
+// find is the slot of a hash, or nil. key is compared where the table keeps keys.
+func (t *table) find(s *segment, h uint64, key string) *slot {
 	end := s.end()
 	for i := home(h, s.lines); ; {
 		p := s.at(i)
 		x := p.hash.Load()
-		if x|1 == h && (!t.exact || s.extra.keys[i/t.stride] == key) {
-			return p, i
+		if x|1 == h && (!t.exact || (*s.keys)[i/t.stride] == key) {
+			return p
 		}
 		if x == 0 {
-			return nil, i
+			return nil
 		}
 		if i += t.stride; i == end {
 			i = 0
@@ -265,43 +297,57 @@ func (t *table) insert(s *segment, h uint64, key string, st State) {
 		}
 	}
 	p := s.at(i)
+	t.write(p, st)
 	p.word.Store(wordOf(st))
-	if t.records {
-		r := (*record)(unsafe.Pointer(p))
-		r.b, r.c = st.B, st.C
-		if t.cells {
-			s.extra.logs[i/t.stride] = st.Log
-		}
-		if t.exact {
-			s.extra.keys[i/t.stride] = key
-		}
+	if t.exact {
+		(*s.keys)[i/t.stride] = key
 	}
 	p.hash.Store(h)
 	s.used++
 }
 
 // state reads what a slot holds, but for A, for whoever holds it.
-func (t *table) state(s *segment, p *slot, i uintptr, word uint64) State {
+func (t *table) state(p *slot, word uint64) State {
 	st := State{A: int64(word >> 1)}
-	if t.records {
+	switch {
+	case t.cells:
+		r := (*cellRecord)(unsafe.Pointer(p))
+		if st.C, st.Log = r.c, r.log; st.Log != nil {
+			st.B = st.Log.b
+		}
+	case t.records:
 		r := (*record)(unsafe.Pointer(p))
 		st.B, st.C = r.b, r.c
-		if t.cells {
-			st.Log = s.extra.logs[i/t.stride]
-		}
 	}
 	return st
 }
 
-// release writes a state back and lets go of its slot.
-func (t *table) release(s *segment, p *slot, i uintptr, st State) {
-	if t.records {
+// write writes what a slot holds, but for A, for whoever holds it.
+func (t *table) write(p *slot, st State) {
+	switch {
+	case t.cells:
+		r := (*cellRecord)(unsafe.Pointer(p))
+		if st.Log == nil && st.B != 0 {
+			// A strategy of somebody else lets go of its cells and counts without them.
+			st.Log = t.limit.newCells()
+			t.store.bytes.Add(st.Log.bytes())
+		}
+		r.c = st.C
+		if r.log != st.Log {
+			r.log = st.Log // only then, since the garbage collector follows such writes
+		}
+		if st.Log != nil {
+			st.Log.b = st.B
+		}
+	case t.records:
 		r := (*record)(unsafe.Pointer(p))
 		r.b, r.c = st.B, st.C
-		if t.cells {
-			s.extra.logs[i/t.stride] = st.Log
-		}
 	}
+}
+
+// release writes a state back and lets go of its slot.
+func (t *table) release(p *slot, st State) {
+	t.write(p, st)
 	p.word.Store(wordOf(st))
 }
 
@@ -326,14 +372,14 @@ func (t *table) freeze(s *segment, now int64, into []entry) []entry {
 			runtime.Gosched()
 			word = p.word.Load()
 		}
-		st := t.state(s, p, i, word)
+		st := t.state(p, word)
 		if word == moved || st.Forgettable(now) {
-			t.store.bytes.Add(-st.logBytes())
+			t.store.bytes.Add(-st.Log.bytes())
 			continue
 		}
 		e := entry{hash: h, state: st}
 		if t.exact {
-			e.key = s.extra.keys[i/t.stride]
+			e.key = (*s.keys)[i/t.stride]
 		}
 		into = append(into, e)
 	}

@@ -6,7 +6,8 @@ package stint
 // Choose it, or say nothing, to mean "100 per hour" as everybody reads it: it is the default where no burst is named. In every
 // half-open span [x, x+Per) a key is granted at most Units, wherever the span begins. Exact to the tick for Units up to 1024;
 // above that, takes closer than Per/1023 count as one at the later instant, which refuses for less than 0.1 % of Per too long
-// and never admits too much. State: 24 bytes, and 16 for each remembered take, at most 1032 of them.
+// and never admits too much. State: 32 bytes in a table, and a ring of its own of 16
+// bytes for each remembered take, at most 1032 of them, from 64 bytes up by doubling.
 //
 // A refund takes the units out of the log again while they count; a credit removes those that would count longest.
 type SlidingLog struct{}

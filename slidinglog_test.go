@@ -102,7 +102,7 @@ func TestSlidingLogGrain(t *testing.T) {
 		for range 5000 {
 			now += random.Int64N(l.ticks / 800)
 			n := 1 + random.Int64N(l.Units/300)
-			if liveCells(s) == len(s.Log.Pairs) {
+			if liveCells(s) == len(s.Log.Pairs()) {
 				s = growCells(s, min(2*liveCells(s), l.words))
 			}
 			next, a := l.Strategy.Apply(s, l, now, TakeOp(n))
@@ -121,8 +121,8 @@ func TestSlidingLogGrain(t *testing.T) {
 			s = next
 			exact.take(now, big.NewInt(n))
 			longer.take(now, big.NewInt(n))
-			if liveCells(s) > maxRuns || len(s.Log.Pairs) > l.words {
-				t.Fatalf("%d runs in %d cells", liveCells(s), len(s.Log.Pairs))
+			if liveCells(s) > maxRuns || len(s.Log.Pairs()) > l.words {
+				t.Fatalf("%d runs in %d cells", liveCells(s), len(s.Log.Pairs()))
 			}
 		}
 	}
@@ -132,10 +132,10 @@ func TestSlidingLogGrain(t *testing.T) {
 func TestSlidingLogCellsAreInvisible(t *testing.T) {
 	l := mustCompile(t, PerSecond(50))
 	random := newRandomOps(l, 5)
-	lent, full := State{}, State{Log: &Cells{Pairs: make([]Pair, l.words)}}
+	lent, full := State{}, State{Log: NewCells(l.words)}
 	for i := range 5000 {
 		now, op := random.next()
-		if i%7 == 0 || lent.Log == nil || liveCells(lent) == len(lent.Log.Pairs) {
+		if i%7 == 0 || lent.Log == nil || liveCells(lent) == len(lent.Log.Pairs()) {
 			lent = growCells(lent, min(liveCells(lent)+1+i%3, l.words))
 		}
 		var a, b Answer
@@ -145,10 +145,10 @@ func TestSlidingLogCellsAreInvisible(t *testing.T) {
 			t.Fatalf("at %d, %+v: %+v with few cells, %+v with all", now, op, a, b)
 		}
 		if full.Log == nil {
-			full.Log = &Cells{Pairs: make([]Pair, l.words)}
+			full.Log = NewCells(l.words)
 		}
-		if len(full.Log.Pairs) != l.words {
-			t.Fatalf("%d cells", len(full.Log.Pairs))
+		if len(full.Log.Pairs()) != l.words {
+			t.Fatalf("%d cells", len(full.Log.Pairs()))
 		}
 	}
 }
@@ -156,7 +156,7 @@ func TestSlidingLogCellsAreInvisible(t *testing.T) {
 // A store that lends no more cells makes takes join: they count too long, never too short.
 func TestSlidingLogWithoutFreeCells(t *testing.T) {
 	l := mustCompile(t, PerSecond(10))
-	s, now := State{Log: &Cells{Pairs: make([]Pair, 2)}}, traceStart
+	s, now := State{Log: NewCells(2)}, traceStart
 	for range 10 {
 		var a Answer
 		if s, a = l.Strategy.Apply(s, l, now, TakeOp(1)); a.Granted != 1 {
@@ -164,8 +164,8 @@ func TestSlidingLogWithoutFreeCells(t *testing.T) {
 		}
 		now += 1000
 	}
-	if len(s.Log.Pairs) != 2 {
-		t.Errorf("%d cells", len(s.Log.Pairs))
+	if len(s.Log.Pairs()) != 2 {
+		t.Errorf("%d cells", len(s.Log.Pairs()))
 	}
 	for _, c := range []struct{ at, remaining int64 }{
 		{traceStart + l.ticks - 1, 0}, {traceStart + l.ticks, 1}, {now - 1000 + l.ticks - 1, 1}, {now - 1000 + l.ticks, 10},
@@ -184,8 +184,8 @@ func TestSlidingLogDebtBeyondCells(t *testing.T) {
 		s, _ = l.Strategy.Apply(s, l, now, ChargeOp(1))
 		now += 1000
 	}
-	if len(s.Log.Pairs) > l.words || s.A != (now-1000+l.ticks)<<fractionBits {
-		t.Errorf("%d cells, %+v", len(s.Log.Pairs), s)
+	if len(s.Log.Pairs()) > l.words || s.A != (now-1000+l.ticks)<<fractionBits {
+		t.Errorf("%d cells, %+v", len(s.Log.Pairs()), s)
 	}
 	_, a := l.Strategy.Apply(s, l, now, LookOp(1))
 	if a.Wait > l.ticks || a.Wait < l.ticks-2000 {

@@ -14,19 +14,19 @@ func (l *Limit) Lend(s State, op Op) State {
 		s.Log = l.newCells()
 		return s
 	}
-	have := len(s.Log.Pairs)
+	have := len(s.Log.Pairs())
 	switch {
 	case have >= l.words:
 		return s
 	case !l.builtin:
-		grown := make([]Pair, l.words)
-		copy(grown, s.Log.Pairs)
-		s.Log = &Cells{Pairs: grown}
+		grown := NewCells(l.words)
+		copy(grown.Pairs(), s.Log.Pairs())
+		s.Log = grown
 		return s
 	case liveCells(s) < have:
 		return s
 	}
-	return growCells(s, min(2*have, l.words))
+	return growCells(s, moreCells(have, l.words))
 }
 
 // CarryFrom is the state under this limit of a key that had the state s under other values of it, as OnChange says. A store

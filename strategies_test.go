@@ -297,9 +297,7 @@ func (tr *trace) apply(now int64, op Op) (State, Answer) {
 // copied is the kept state on cells of its own.
 func (tr *trace) copied() State {
 	s := tr.state
-	if s.Log != nil {
-		s.Log = &Cells{Pairs: slices.Clone(s.Log.Pairs)}
-	}
+	s.Log = s.Log.Clone()
 	return s
 }
 
@@ -308,11 +306,11 @@ func (tr *trace) cells() []Pair {
 	if tr.limit.words <= 3 || tr.state.Log == nil {
 		return nil
 	}
-	s := growCells(tr.state, 0)
-	if n := len(s.Log.Pairs); n > 0 {
-		s.Log.Pairs[n-1].At = 0
+	pairs := growCells(tr.state, 0).Log.Pairs()
+	if n := len(pairs); n > 0 {
+		pairs[n-1].At = 0
 	}
-	return s.Log.Pairs
+	return pairs
 }
 
 // roomOf is what units used leave of a capacity.
@@ -449,7 +447,7 @@ func TestApplyDoesNotAllocate(t *testing.T) {
 		l := mustCompile(t, c.limit)
 		s, now := State{}, traceStart
 		if l.words > 3 {
-			s.Log = &Cells{Pairs: make([]Pair, l.words)}
+			s.Log = NewCells(l.words)
 		}
 		for _, op := range []Op{TakeOp(1), UpToOp(3), LookOp(1), TakeOp(math.MaxInt64), ChargeOp(1), CreditOp(1)} {
 			if n := testing.AllocsPerRun(200, func() {

@@ -50,16 +50,6 @@ type State struct {
 // Forgettable says whether the state equals a new key's at the instant now.
 func (s State) Forgettable(now int64) bool { return s.A <= now<<11 }
 
-// Cells is memory that a store owns and lends to a strategy whose Words are more than three: a ring of pairs. A strategy may
-// write only to cells that the given state does not count as live, so that a state which is dropped again stays true. The
-// store sees to it that a take or a charge finds at least one cell free, up to the strategy's Words.
-type Cells struct {
-	Pairs []Pair
-}
-
-// Pair is one cell: for the built-in strategies an instant, and the units counted before it.
-type Pair struct{ At, Units int64 }
-
 // Op is an operation on one key: the largest grant g in [Min, Max] that is free within Wait ticks. Make one with the
 // functions below; Kind says which it was.
 type Op struct{ Min, Max, Wait int64 }

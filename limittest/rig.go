@@ -22,18 +22,14 @@ func newRig(l *stint.Limit, books bool) *rig {
 // lend gives a state the cells that its strategy asks for.
 func lend(s stint.State, l *stint.Limit) stint.State {
 	if words := l.Strategy.Words(l); words > 3 && s.Log == nil {
-		s.Log = &stint.Cells{Pairs: make([]stint.Pair, words)}
+		s.Log = stint.NewCells(words)
 	}
 	return s
 }
 
 // copyState is an independent copy of a state.
 func copyState(s stint.State) stint.State {
-	if s.Log != nil {
-		c := *s.Log
-		c.Pairs = slices.Clone(s.Log.Pairs)
-		s.Log = &c
-	}
+	s.Log = s.Log.Clone()
 	return s
 }
 

@@ -53,6 +53,9 @@ func left(a, b *Limiter, key string) int {
 func TestMemorySnapshotOfMovingKeys(t *testing.T) {
 	for _, s := range []Strategy{TokenBucket{}, IntervalBucket{}, SlidingLog{}} {
 		for _, exact := range []bool{false, true} {
+			if _, word := s.(TokenBucket); exact && (!word || raceDetector) {
+				continue
+			}
 			for name, c := range map[string]struct {
 				both  bool // values are in use before the snapshot
 				moves func(first, second *Limiter, keys []string)
@@ -71,7 +74,7 @@ func TestMemorySnapshotOfMovingKeys(t *testing.T) {
 					}
 					one, other := versions(s)
 					first, second := newTestLimiter(t, m, one), newTestLimiter(t, m, other)
-					for k := range 9000 { // what takes time to write, before and after the keys
+					for k := range 5200 { // so many that the file is written in more than one piece
 						first.Allow(fmt.Sprint("rest", k))
 					}
 					if c.both {

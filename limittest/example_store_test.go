@@ -184,7 +184,8 @@ func ExampleStoreWith() {
 }
 
 func TestTiny(t *testing.T) {
-	limittest.Store(t, func(_ testing.TB, clock *limittest.Clock) stint.Store { return newTiny(clock.Now) })
+	open := func(_ testing.TB, clock *limittest.Clock) stint.Store { return newTiny(clock.Now) }
+	limittest.StoreWith(t, limittest.StoreOptions{Checks: 50, Rounds: 20}, open)
 }
 
 func TestTinyOnItsOwnClock(t *testing.T) {

@@ -205,11 +205,10 @@ func waitsTrue(t *testing.T, s *shelf, store stint.Store) {
 		if limit.Per > time.Second {
 			continue // a calendar's windows last longer than tests
 		}
-		a, at := oneAt(t, store, limit, "k", stint.TakeOp(limit.Capacity()))
-		if a.Granted != limit.Capacity() {
+		if a := one(t, store, limit, "k", stint.TakeOp(limit.Capacity())); a.Granted != limit.Capacity() {
 			t.Fatalf("%s: a new key refuses its capacity: %+v", showLimit(limit), a)
 		}
-		a, at = oneAt(t, store, limit, "k", stint.LookOp(3))
+		a, at := oneAt(t, store, limit, "k", stint.LookOp(3))
 		for end := at + a.Wait; a.Wait > 0; {
 			time.Sleep(between)
 			switch a, at = oneAt(t, store, limit, "k", stint.LookOp(3)); {

@@ -85,8 +85,12 @@ func (s *Store) try(ctx context.Context, ask func(context.Context, stint.Store) 
 		_, _, cause := s.breaker.lost()
 		return true, cause
 	}
-	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
-	defer cancel()
+	bounded := ctx
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > s.options.Timeout {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, s.options.Timeout)
+		defer cancel()
+	}
 	err = ask(bounded, *s.inner.Load())
 	switch {
 	case answered(err):

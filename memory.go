@@ -119,7 +119,7 @@ func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce ui
 	if err != nil {
 		return Answer{}, 0, err
 	}
-	if op.Wait > now && op.Wait-now <= clockSlack {
+	if m.options.Clock == nil && op.Wait > now && op.Wait-now <= clockSlack {
 		now = op.Wait // another goroutine was told a later tick just before
 	}
 	t, err := m.table(l)

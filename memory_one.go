@@ -185,7 +185,7 @@ func (p *slot) mark(now int64) Mark {
 
 // room gives a take the free cell that it may need. Where memory is short the strategy merges runs instead, on the refusing side.
 func (t *table) room(st State, op Op) State {
-	if !t.cells || st.Log != nil && !t.store.hasBytes(2*st.logBytes()) {
+	if !t.cells || st.Log != nil && (liveCells(st) < len(st.Log.Pairs) || !t.store.hasBytes(2*st.logBytes())) {
 		return st
 	}
 	return t.limit.Lend(st, op)

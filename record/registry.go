@@ -33,43 +33,47 @@ const maxKnown = 1 << 14
 
 // Register keeps the limit's values in the store unless it is known that they are there. Every call of a store begins with it.
 func (r *Registry) Register(ctx context.Context, l *stint.Limit) error {
-	n := name{l.ID, l.Variant()}
-	r.mu.RLock()
-	_, known := r.known[n]
-	r.mu.RUnlock()
-	if known {
+	if r.Known(l.ID, l.Variant()) != nil {
 		return nil
 	}
 	if err := r.Save(ctx, l.ID, l.Variant(), l.Values()); err != nil {
 		return err
 	}
-	r.remember(n, l)
+	r.remember(name{l.ID, l.Variant()}, l)
 	return nil
 }
 
 // Earlier is for [Record.Step]: it knows, or asks for, the values of a variant.
 func (r *Registry) Earlier(ctx context.Context) Earlier {
 	return func(l *stint.Limit, variant uint64) (*stint.Limit, error) {
-		n := name{l.ID, variant}
-		r.mu.RLock()
-		known := r.known[n]
-		r.mu.RUnlock()
-		if known != nil {
+		if known := r.Known(l.ID, variant); known != nil {
 			return known, nil
 		}
 		values, err := r.Load(ctx, l.ID, variant)
 		if err != nil {
 			return nil, err
 		}
-		if values == "" {
-			return nil, fmt.Errorf("stint: limit %q: a record was written under values (variant %x) that the store does not have: %w", l.ID, variant, ErrDamaged)
-		}
-		earlier, err := l.WithValues(values)
-		if err == nil {
-			r.remember(n, earlier)
-		}
-		return earlier, err
+		return r.Learn(l, variant, values)
 	}
+}
+
+// Known is the limit under values that are remembered, compiled; nil if they are not.
+func (r *Registry) Known(limitID string, variant uint64) *stint.Limit {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.known[name{limitID, variant}]
+}
+
+// Learn remembers values of the limit that the store has found, and returns the limit under them; "" says that it has none.
+func (r *Registry) Learn(l *stint.Limit, variant uint64, values string) (*stint.Limit, error) {
+	if values == "" {
+		return nil, fmt.Errorf("stint: limit %q: a record was written under values (variant %x) that the store does not have: %w", l.ID, variant, ErrDamaged)
+	}
+	earlier, err := l.WithValues(values)
+	if err == nil {
+		r.remember(name{l.ID, variant}, earlier)
+	}
+	return earlier, err
 }
 
 func (r *Registry) remember(n name, l *stint.Limit) {

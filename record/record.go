@@ -2,6 +2,7 @@ package record
 
 import (
 	"math"
+	"time"
 
 	"github.com/stint-go/stint"
 )
@@ -60,4 +61,13 @@ func Void(l *stint.Limit, taken int64) int64 {
 // Worth says whether a receipt for a take at the given instant can be worth anything now.
 func (r *Record) Worth(l *stint.Limit, taken, now int64) bool {
 	return taken <= now && taken > r.Reset && Void(l, taken) > now
+}
+
+// Ticks is a duration in ticks, rounded up.
+func Ticks(d time.Duration) int64 {
+	t := int64(d / stint.Tick)
+	if d%stint.Tick > 0 {
+		t++
+	}
+	return t
 }

@@ -1,0 +1,2 @@
+// Package sqlstore keeps the counts in PostgreSQL, MySQL, MariaDB or SQLite.
+package sqlstore

@@ -163,6 +163,10 @@ func (c CalendarWindow) begins(year int, month time.Month, day int) int64 {
 		_, offset := at.Zone()
 		reached := max(at.Unix(), midnight-int64(offset))
 		_, change := at.ZoneBounds()
+		if !change.IsZero() && !change.After(at) {
+			// Of years that a zone knows by its rule alone, ZoneBounds ends the 366th day before it begins. No clock changes on it.
+			change = at.Truncate(24 * time.Hour).Add(24 * time.Hour)
+		}
 		if change.IsZero() || reached < change.Unix() {
 			return reached * int64(time.Second/Tick)
 		}

@@ -153,6 +153,25 @@ func TestCalendarWindowDays(t *testing.T) {
 	}
 }
 
+// The last day of a leap year, in zones of which only the rule is known by then: there time.Time.ZoneBounds stands still.
+func TestCalendarWindowEndsOfLeapYears(t *testing.T) {
+	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"} {
+		for _, every := range []CalendarSpan{Day, Week, Month} {
+			c := CalendarWindow{Every: every, Zone: zone(t, name)}
+			reference := calendarReference(c)
+			for _, year := range []int{2028, 2040, 2072} {
+				for hour := -2 * 24; hour <= 2*24; hour += 5 {
+					now := time.Date(year, time.December, 31, hour, 0, 0, 0, time.UTC).UnixMicro()
+					start, end := c.window(now)
+					if wantStart, wantEnd := reference(now); start != wantStart || end != wantEnd {
+						t.Fatalf("%s at %v: %d to %d, want %d to %d", c.Name(), time.UnixMicro(now).UTC(), start, end, wantStart, wantEnd)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestCalendarWindowClockJumps(t *testing.T) {
 	l, err := PerCalendarMonth(5, zone(t, "Europe/Berlin")).Compile()
 	if err != nil {

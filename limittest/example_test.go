@@ -1,9 +1,7 @@
 package limittest_test
 
 import (
-	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,37 +63,10 @@ func ExampleStrategy() {
 
 func TestOwnStrategy(t *testing.T) { limittest.Strategy(t, cooldown{}) }
 
-// locked is a store of one's own: a memory store that lets one call in at a time.
-type locked struct {
-	mu sync.Mutex
-	stint.Store
-}
-
-func (l *locked) One(ctx context.Context, limit *stint.Limit, key string, op stint.Op) (stint.Answer, stint.Mark, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.Store.One(ctx, limit, key, op)
-}
-
-// Holding a store of one's own to the laws.
-func ExampleStore() {
-	testStore := func(t *testing.T) {
-		limittest.Store(t, func(t testing.TB, clock *limittest.Clock) stint.Store {
-			m, err := stint.NewMemory(stint.MemoryOptions{Clock: clock.Now})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return &locked{Store: m}
-		})
-	}
-	_ = testStore // in a real test file: func TestLocked(t *testing.T)
-	// Output:
-}
-
-func TestOwnStore(t *testing.T) {
-	open := func(t testing.TB, clock *limittest.Clock) stint.Store { return &locked{Store: openMemory(t, clock)} }
+// A strategy of one's own on the memory store.
+func TestOwnStrategyOnMemory(t *testing.T) {
 	o := limittest.StoreOptions{Strategies: []stint.Strategy{stint.TokenBucket{}, stint.SlidingLog{}, cooldown{}}}
-	limittest.StoreWith(t, o, open)
+	limittest.StoreWith(t, o, openMemory)
 }
 
 // A clock that moves only when it is told to.

@@ -71,7 +71,6 @@ type storeAccounts struct {
 	store  stint.Store
 	clock  *Clock
 	limits []*stint.Limit
-	nonce  uint64
 	prefix string
 }
 
@@ -124,8 +123,7 @@ func (a *storeAccounts) all(now int64, key string, ops []stint.Op) ([]stint.Answ
 	for i, op := range ops {
 		var err error
 		if op.Kind() == stint.Refund {
-			a.nonce++
-			if _, _, err = a.store.Refund(ctx, a.limits[i], name(key), op, a.nonce); err == nil {
+			if _, _, err = a.store.Refund(ctx, a.limits[i], name(key), op, a.shelf.nonce()); err == nil {
 				answers[i], _, err = a.store.One(ctx, a.limits[i], name(key), stint.LookOp(1))
 			}
 		} else {

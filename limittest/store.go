@@ -20,9 +20,15 @@ type Open func(t testing.TB, clock *Clock) stint.Store
 
 // StoreOptions say what a store cannot do. The zero value is a store that can do everything.
 type StoreOptions struct {
-	// RealClock says that the store cannot be given a clock. The laws that need time to move at will are left out, and logged
-	// as left out; all others run within one span of their limits.
+	// RealClock says that the store cannot be given a clock. The laws then run on the store's own time, as its marks tell it; left
+	// out, and logged as left out, is what needs a clock to step back or to stand still. One store serves for all traces of a law.
 	RealClock bool
+
+	// Checks is how many random traces each property tries, at most -rapid.checks, and Rounds how many histories are recorded of
+	// each strategy for linearizability. Below 100 checks the tests of many calls make fewer calls in proportion. No law is left
+	// out for it: turn both down for a store that is slow. Default: the flags -rapid.checks and -limittest.rounds, and a tenth of
+	// them with a RealClock.
+	Checks, Rounds int
 
 	// RefusesEarly says that the store may refuse too much, as one does that takes leases or remembers refusals. It is held to
 	// law 1 and to being consistent, not to the exact model.
@@ -62,36 +68,37 @@ var callers = flag.Int("limittest.callers", 8, "limittest: goroutines that call 
 type need uint8
 
 const (
-	needsClock need = 1 << iota // a clock that the test can set
+	needsClock need = 1 << iota // a clock that the test can set, also back
 	needsExact                  // no refusal that the model does not know
 )
 
 var storeLaws = []storeLaw{
-	{"law1_never_over", needsClock, storeNeverOver},
+	{"law1_never_over", 0, storeNeverOver},
 	{"law1_never_over_at_once", 0, storeExactlyCapacity},
-	{"law2_as_the_exact_model", needsClock | needsExact, storeAsModel},
+	{"law2_as_the_exact_model", needsExact, storeAsModel},
 	{"law3_refusals_are_free", needsExact, storeRefusalsFree},
 	{"law4_all_or_nothing", needsExact, storeAllOrNothing},
 	{"law4_all_or_nothing_at_once", 0, storeAllAtOnce},
 	{"law4_up_to_in_step", needsExact, storeUpToInStep},
-	{"law5_answers_are_true", needsClock | needsExact, storeAnswersTrue},
+	{"law5_answers_are_true", needsExact, storeAnswersTrue},
 	{"law6_peeks_look", needsExact, storePeeksLook},
 	{"law7_time_goes_forward", needsClock, storeTimeForward},
-	{"law8_forgetting_is_invisible", needsClock | needsExact, storeForgetting},
+	{"law8_forgetting_is_invisible", needsExact, storeForgetting},
 	{"law9_keys_never_meet", needsExact, storeKeysNeverMeet},
 	{"law10_bounds_on_everything", 0, storeBounds},
 	{"law10_close_leaves_nothing", 0, storeLeavesNothing},
 	{"batches", needsExact, storeBatches},
 	{"receipts_once_only", needsExact, storeReceipts},
-	{"resets_void_receipts", needsClock | needsExact, storeResetVoids},
+	{"receipts_once_only_at_once", 0, storeReceiptsAtOnce},
+	{"resets_void_receipts", needsExact, storeResetVoids},
 	{"blocks_survive_resets", needsExact, storeBlocks},
-	{"blocks_end", needsClock, storeBlockEnds},
-	{"changes_carry_the_used_share", needsClock | needsExact, storeChanges},
+	{"blocks_end", 0, storeBlockEnds},
+	{"changes_carry_the_used_share", needsExact, storeChanges},
 	{"changes_gain_nothing", 0, storeChangesGainNothing},
 	{"new_key_at_once", 0, storeNewKeyAtOnce},
 	{"many_keys_at_once", 0, storeManyKeysAtOnce},
 	{"vectors", needsClock | needsExact, storeVectors},
-	{"linearizable", needsClock | needsExact, storeLinearizable},
+	{"linearizable", needsExact, storeLinearizable},
 }
 
 // shelf is a store under test.
@@ -100,6 +107,8 @@ type shelf struct {
 	open Open
 	tag  string
 	ids  atomic.Int64
+
+	nonces atomic.Uint64
 }
 
 func newShelf(o StoreOptions, open Open) *shelf {
@@ -109,7 +118,34 @@ func newShelf(o StoreOptions, open Open) *shelf {
 	if o.Callers <= 0 {
 		o.Callers = max(2, *callers)
 	}
-	return &shelf{StoreOptions: o, open: open, tag: fmt.Sprintf("kit-%x", rand.Uint64())}
+	share := 1
+	if o.RealClock {
+		share = 10
+	}
+	if o.Checks <= 0 {
+		o.Checks = max(1, rapidChecks()/share)
+	}
+	if o.Rounds <= 0 {
+		o.Rounds = max(1, *rounds/share)
+	}
+	s := &shelf{StoreOptions: o, open: open, tag: fmt.Sprintf("kit-%x", rand.Uint64())}
+	s.nonces.Store(rand.Uint64N(1 << 63))
+	return s
+}
+
+// rapidChecks is the flag -rapid.checks.
+func rapidChecks() int {
+	if f := flag.Lookup("rapid.checks"); f != nil {
+		if n, ok := f.Value.(flag.Getter).Get().(int); ok {
+			return n
+		}
+	}
+	return 100
+}
+
+// some is how many of n calls or keys to make: all of them, or fewer with fewer checks, but at least so many.
+func (s *shelf) some(n, least int) int {
+	return max(min(n, least), n*min(s.Checks, 100)/100)
 }
 
 // run runs a law, or says why not.
@@ -150,6 +186,9 @@ func (s *shelf) named(l stint.Limit) stint.Limit {
 	return l.WithID(fmt.Sprintf("%s-%d", s.tag, s.ids.Add(1)))
 }
 
+// nonce is one that no other receipt of any test has.
+func (s *shelf) nonce() uint64 { return s.nonces.Add(1) }
+
 // compiled is the limit, named and compiled.
 func (s *shelf) compiled(t fataler, l stint.Limit) *stint.Limit {
 	c, err := s.named(l).Compile()
@@ -185,11 +224,17 @@ func (s *shelf) lastingOf(t fataler, strategy stint.Strategy, n int64) *stint.Li
 
 // one does an operation on a store that must not fail.
 func one(t fataler, store stint.Store, l *stint.Limit, key string, op stint.Op) stint.Answer {
-	a, _, err := store.One(context.Background(), l, key, op)
+	a, _ := oneAt(t, store, l, key, op)
+	return a
+}
+
+// oneAt is one, and the store's instant of it.
+func oneAt(t fataler, store stint.Store, l *stint.Limit, key string, op stint.Op) (a stint.Answer, at int64) {
+	a, mark, err := store.One(context.Background(), l, key, op)
 	if err != nil {
 		t.Fatalf("%s: %s: %v", showLimit(l), show(op), err)
 	}
-	return a
+	return a, mark.At()
 }
 
 // Strategies are all built-in strategies.
@@ -200,11 +245,51 @@ func Strategies() []stint.Strategy {
 	}
 }
 
-// checks runs a property on many random traces, each on a store of its own where opening one is cheap.
+// stores makes stores for test after test: a new one each time, or, where time cannot be set anyway, one for all. last closes it.
+func (s *shelf) stores(t testing.TB) (next func() (stint.Store, *Clock), last func()) {
+	var store stint.Store
+	var clock *Clock
+	last = func() {
+		if store == nil {
+			return
+		}
+		if err := store.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	next = func() (stint.Store, *Clock) {
+		if !s.RealClock || store == nil {
+			last()
+			store, clock = s.begin(t)
+		}
+		return store, clock
+	}
+	return next, last
+}
+
+// checks runs a property on random traces, each on limits of its own.
 func (s *shelf) checks(t *testing.T, check func(rt *rapid.T, store stint.Store, clock *Clock)) {
-	rapid.Check(t, func(rt *rapid.T) {
-		store, clock := s.begin(t)
-		defer store.Close()
+	next, last := s.stores(t)
+	defer last()
+	s.property(t, func(rt *rapid.T) {
+		store, clock := next()
 		check(rt, store, clock)
+	})
+}
+
+// property runs a property on so many random traces as the options say. Those by which rapid shrinks a trace that failed do not
+// count.
+func (s *shelf) property(t *testing.T, check func(rt *rapid.T)) {
+	t.Helper()
+	ran, broken := 0, false
+	rapid.Check(t, func(rt *rapid.T) {
+		if ran >= s.Checks && !broken {
+			return
+		}
+		ran++
+		passed := false
+		defer func() { broken = broken || !passed }()
+		check(rt)
+		passed = true
 	})
 }

@@ -65,7 +65,7 @@ func storeRefusalsFree(t *testing.T, s *shelf) {
 func storeAllOrNothing(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
 	ctx := context.Background()
-	rapid.Check(t, func(rt *rapid.T) {
+	s.property(t, func(rt *rapid.T) {
 		l := limiter(t, store)
 		var limits []*stint.Limit
 		left := map[stint.Claim]int64{}
@@ -152,6 +152,10 @@ func storeUpToInStep(t *testing.T, s *shelf) {
 // storeAnswersTrue is law 5 at the level of decisions: waiting exactly retry-after admits the same cost, a tick less does not.
 func storeAnswersTrue(t *testing.T, s *shelf) {
 	store, clock := s.store(t)
+	if clock == nil {
+		waitsTrue(t, s, store)
+		return
+	}
 	for _, strategy := range s.Strategies {
 		for _, usual := range usual(strategy) {
 			limit := s.named(*usual)
@@ -189,6 +193,34 @@ func storeAnswersTrue(t *testing.T, s *shelf) {
 				t.Fatalf("%s: after retry-after %v: %+v", showLimit(usual), time.Duration(wait)*stint.Tick, d)
 			}
 			clock.Set(Start)
+		}
+	}
+}
+
+// waitsTrue is law 5 on the store's own time: an empty key refuses until the instant that it named, whenever it is asked, and
+// not from then on.
+func waitsTrue(t *testing.T, s *shelf, store stint.Store) {
+	for _, strategy := range s.Strategies {
+		limit := s.compiled(t, stint.Limit{Units: 3, Per: 20 * time.Millisecond, Strategy: strategy})
+		if limit.Per > time.Second {
+			continue // a calendar's windows last longer than tests
+		}
+		a, at := oneAt(t, store, limit, "k", stint.TakeOp(limit.Capacity()))
+		if a.Granted != limit.Capacity() {
+			t.Fatalf("%s: a new key refuses its capacity: %+v", showLimit(limit), a)
+		}
+		a, at = oneAt(t, store, limit, "k", stint.LookOp(3))
+		for end := at + a.Wait; a.Wait > 0; {
+			time.Sleep(between)
+			switch a, at = oneAt(t, store, limit, "k", stint.LookOp(3)); {
+			case a.Wait > 0 && at+a.Wait != end:
+				t.Fatalf("%s: to be granted at %d, and at %d to be granted at %d: %+v", showLimit(limit), end, at, at+a.Wait, a)
+			case a.Wait == 0 && at < end:
+				t.Fatalf("%s: to be granted at %d, and granted at %d: %+v", showLimit(limit), end, at, a)
+			}
+		}
+		if a := one(t, store, limit, "k", stint.TakeOp(3)); a.Granted != 3 {
+			t.Fatalf("%s: after its wait: %+v", showLimit(limit), a)
 		}
 	}
 }
@@ -250,23 +282,28 @@ func storeTimeForward(t *testing.T, s *shelf) {
 // storeForgetting is law 8: whatever a store drops while other keys come and go, no key gets more or less for it.
 func storeForgetting(t *testing.T, s *shelf) {
 	store, clock := s.store(t)
+	per := time.Second
+	if clock == nil {
+		per = 20 * time.Millisecond // on the store's own time all this takes a moment only
+	}
 	for _, strategy := range s.Strategies {
-		limit := s.compiled(t, stint.Limit{Units: 4, Per: time.Second, Strategy: strategy})
+		limit := s.compiled(t, stint.Limit{Units: 4, Per: per, Strategy: strategy})
 		models := map[string]Model{}
 		for round := range 5 {
-			for i := range 200 {
-				key := fmt.Sprint("k", (i*7+round*131)%500)
+			for i := range s.some(200, 20) {
+				key := fmt.Sprint("k", (i*7+round*131)%(5*s.some(100, 10)))
 				if models[key] == nil {
 					models[key] = reference(limit)
 				}
 				op := stint.TakeOp(1 + int64(i+round)%4)
-				got, want := one(t, store, limit, key, op), models[key].Apply(clock.Now(), op)
+				got, at := oneAt(t, store, limit, key, op)
+				want := models[key].Apply(at, op)
 				if why := differs(limit, op, got, want); why != "" {
 					t.Fatalf("%s key %s: %s: %s\n got %+v\nwant %+v", showLimit(limit), key, show(op), why, got, want)
 				}
-				clock.Advance(2000)
+				clock.pass(2000)
 			}
-			for i := range 400 { // keys that come once
+			for i := range s.some(400, 20) { // keys that come once
 				one(t, store, limit, fmt.Sprint("once", round, i), stint.TakeOp(1))
 			}
 		}

@@ -42,14 +42,14 @@ type crowd struct {
 	store    stint.Store
 	clock    *Clock
 	subjects []*subject
-	nonce    uint64
+	nonce    func() uint64
 	kinds    kinds
-	each     func(s *subject, op stint.Op, a stint.Answer)
+	each     func(s *subject, now int64, op stint.Op, a stint.Answer)
 }
 
 // newCrowd draws one to three limits with one to three keys each.
 func newCrowd(t *rapid.T, s *shelf, store stint.Store, clock *Clock, k kinds) *crowd {
-	c := &crowd{store: store, clock: clock, kinds: k}
+	c := &crowd{store: store, clock: clock, kinds: k, nonce: s.nonce}
 	for range rapid.IntRange(1, 3).Draw(t, "limits") {
 		strategy := rapid.SampledFrom(s.Strategies).Draw(t, "strategy")
 		limits := slices.DeleteFunc(usual(strategy), func(l *stint.Limit) bool { return !countsExactly(l) })
@@ -69,12 +69,20 @@ func (c *crowd) pick(t *rapid.T) *subject {
 
 // walk is a random trace.
 func (c *crowd) walk(t *rapid.T) {
-	t.Repeat(map[string]func(*rapid.T){
-		"op":   func(t *rapid.T) { s := c.pick(t); c.do(t, s, s.op(t, c.kinds)) },
-		"op2":  func(t *rapid.T) { s := c.pick(t); c.do(t, s, s.op(t, c.kinds)) },
-		"all":  c.all,
-		"time": func(t *rapid.T) { c.clock.Set(c.pick(t).move(t, c.clock.Now(), c.kinds)); c.settle() },
-	})
+	op := func(t *rapid.T) { s := c.pick(t); c.do(t, s, s.op(t, c.kinds)) }
+	actions := map[string]func(*rapid.T){"op": op, "op2": op, "all": c.all}
+	if c.clock != nil { // time moves by itself on the store's own clock
+		actions["time"] = func(t *rapid.T) { c.clock.Set(c.pick(t).move(t, c.clock.Now(), c.kinds)); c.settle() }
+	}
+	t.Repeat(actions)
+}
+
+// instant is when the store answered: as the clock says, or as the store does where it has one of its own.
+func (c *crowd) instant(m stint.Mark) int64 {
+	if c.clock != nil {
+		return c.clock.Now()
+	}
+	return m.At()
 }
 
 // settle notes which keys the store may forget.
@@ -88,21 +96,19 @@ func (c *crowd) settle() {
 
 // do does op on the store and shows the answer to each.
 func (c *crowd) do(t *rapid.T, s *subject, op stint.Op) {
-	a := c.apply(t, s, op)
-	s.did(c.clock.Now(), op, a)
-	c.each(s, op, a)
-}
-
-func (c *crowd) apply(t fataler, s *subject, op stint.Op) stint.Answer {
-	if op.Kind() != stint.Refund {
-		return one(t, c.store, s.limit, s.key, op)
+	var a stint.Answer
+	var mark stint.Mark
+	var err error
+	if op.Kind() == stint.Refund {
+		a, mark, err = c.store.Refund(context.Background(), s.limit, s.key, op, c.nonce())
+	} else {
+		a, mark, err = c.store.One(context.Background(), s.limit, s.key, op)
 	}
-	c.nonce++
-	a, _, err := c.store.Refund(context.Background(), s.limit, s.key, op, c.nonce)
 	if err != nil {
 		t.Fatalf("%s: %s: %v", showLimit(s.limit), show(op), err)
 	}
-	return a
+	s.did(c.instant(mark), op, a)
+	c.each(s, c.instant(mark), op, a)
 }
 
 // all makes a call with a claim on some of the keys, and shows each the answer it would have got alone.
@@ -128,8 +134,8 @@ func (c *crowd) all(t *rapid.T) {
 				continue // alone it would have passed; nothing is charged
 			}
 		}
-		s.did(c.clock.Now(), op, into[i].Answer)
-		c.each(s, op, into[i].Answer)
+		s.did(c.instant(into[i].Mark), op, into[i].Answer)
+		c.each(s, c.instant(into[i].Mark), op, into[i].Answer)
 	}
 	for _, s := range order {
 		c.do(t, s, stint.LookOp(1))
@@ -140,9 +146,9 @@ func (c *crowd) all(t *rapid.T) {
 func storeAsModel(t *testing.T, s *shelf) {
 	s.checks(t, func(t *rapid.T, store stint.Store, clock *Clock) {
 		c := newCrowd(t, s, store, clock, everything)
-		c.each = func(s *subject, op stint.Op, a stint.Answer) {
-			if why := s.follow(clock.Now(), op, a); why != "" {
-				t.Fatalf("%s key %s at %d: %s: %s%s", showLimit(s.limit), s.key, clock.Now()-Start, show(op), why, s.history())
+		c.each = func(s *subject, now int64, op stint.Op, a stint.Answer) {
+			if why := s.follow(now, op, a); why != "" {
+				t.Fatalf("%s key %s at %d: %s: %s%s", showLimit(s.limit), s.key, now-Start, show(op), why, s.history())
 			}
 		}
 		c.walk(t)
@@ -182,11 +188,11 @@ func storeNeverOver(t *testing.T, s *shelf) {
 	s.checks(t, func(t *rapid.T, store stint.Store, clock *Clock) {
 		c := newCrowd(t, s, store, clock, kinds{giveBack: true})
 		books := map[*subject]*ledger{}
-		c.each = func(s *subject, op stint.Op, a stint.Answer) {
+		c.each = func(s *subject, now int64, op stint.Op, a stint.Answer) {
 			if books[s] == nil {
 				books[s] = new(ledger)
 			}
-			books[s].record(s.limit, clock.Now(), op, a)
+			books[s].record(s.limit, now, op, a)
 		}
 		c.walk(t)
 		for s, book := range books {

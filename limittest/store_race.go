@@ -30,10 +30,7 @@ func together(n int, f func(i int)) {
 // storeExactlyCapacity: callers on one key get its capacity together, not one unit more, and none less where a store is exact.
 func storeExactlyCapacity(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	units := int64(20_000) // many, so that the callers do meet
-	if s.RealClock {
-		units = 500
-	}
+	units := int64(s.some(20_000, 200)) // many, so that the callers do meet
 	for _, limit := range s.lasting(t, units) {
 		want := units
 		if !countsUnits(limit) {
@@ -61,8 +58,9 @@ func storeExactlyCapacity(t *testing.T, s *shelf) {
 // storeAllAtOnce: calls that claim the same two keys in opposite order come to an end, and take from both or from neither.
 func storeAllAtOnce(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
+	units := int64(s.some(200, 40))
 	for _, strategy := range s.Strategies {
-		a, b := s.lastingOf(t, strategy, 300), s.lastingOf(t, strategy, 200)
+		a, b := s.lastingOf(t, strategy, units+100), s.lastingOf(t, strategy, units)
 		if !countsUnits(a) {
 			continue
 		}
@@ -74,7 +72,7 @@ func storeAllAtOnce(t *testing.T, s *shelf) {
 				claims[0], claims[2] = claims[2], claims[0]
 				claims[0], claims[1] = claims[1], claims[0]
 			}
-			for range 800 / s.Callers {
+			for range 4*int(units)/s.Callers + 1 {
 				d, err := l.TakeAll(context.Background(), claims, nil)
 				if err != nil {
 					failed.Add(1)
@@ -86,15 +84,15 @@ func storeAllAtOnce(t *testing.T, s *shelf) {
 		if failed.Load() > 0 {
 			t.Fatalf("%s: %d calls failed", strategy.Name(), failed.Load())
 		}
-		if got := admitted.Load(); got > 200 || got < 200 && !s.RefusesEarly {
-			t.Fatalf("%s: %d calls admitted, want 200", strategy.Name(), got)
+		if got := admitted.Load(); got > units || got < units && !s.RefusesEarly {
+			t.Fatalf("%s: %d calls admitted, want %d", strategy.Name(), got, units)
 		}
 		if s.RefusesEarly {
 			continue
 		}
 		for _, left := range []stint.Answer{one(t, store, a, "k", stint.LookOp(1)), one(t, store, a, "j", stint.LookOp(1))} {
 			if left.Remaining != 100 {
-				t.Fatalf("%s: 200 calls left %d of 300", strategy.Name(), left.Remaining)
+				t.Fatalf("%s: %d calls left %d of %d", strategy.Name(), units, left.Remaining, units+100)
 			}
 		}
 	}
@@ -103,10 +101,7 @@ func storeAllAtOnce(t *testing.T, s *shelf) {
 // storeNewKeyAtOnce: callers that make one new key at the same moment make it once.
 func storeNewKeyAtOnce(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	rounds := 200
-	if s.RealClock {
-		rounds = 20
-	}
+	rounds := s.some(200, 10)
 	for _, limit := range s.lasting(t, 1) {
 		for round := range rounds {
 			var granted, failed atomic.Int64
@@ -127,10 +122,7 @@ func storeNewKeyAtOnce(t *testing.T, s *shelf) {
 // storeManyKeysAtOnce: keys that are made and asked by many callers while the store grows each get their capacity.
 func storeManyKeysAtOnce(t *testing.T, s *shelf) {
 	store, _ := s.store(t)
-	keys := 1500
-	if s.RealClock {
-		keys = 100
-	}
+	keys := s.some(1500, 20)
 	for _, limit := range s.lasting(t, 3) {
 		want := int64(3)
 		if !countsUnits(limit) {

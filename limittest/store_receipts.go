@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,37 @@ func storeReceipts(t *testing.T, s *shelf) {
 	}
 }
 
+// storeReceiptsAtOnce: of callers who give back the same receipt at the same moment one does.
+func storeReceiptsAtOnce(t *testing.T, s *shelf) {
+	store, _ := s.store(t)
+	for _, limit := range s.lasting(t, 10) {
+		if !countsUnits(limit) || s.RealClock && booksAhead(limit.Strategy) {
+			continue
+		}
+		for round := range s.some(50, 5) {
+			key := fmt.Sprint("receipt", round)
+			a, mark, err := store.One(context.Background(), limit, key, stint.TakeOp(4))
+			if err != nil || a.Granted != 4 {
+				t.Fatalf("%s: take 4 of 10: %+v, %v", showLimit(limit), a, err)
+			}
+			nonce := s.nonce()
+			var back, used atomic.Int64
+			together(s.Callers, func(int) {
+				a, _, err := store.Refund(context.Background(), limit, key, stint.RefundOp(4, mark.At()), nonce)
+				if errors.Is(err, stint.ErrReceiptUsed) {
+					used.Add(1)
+				} else if err == nil {
+					back.Add(a.Granted)
+				}
+			})
+			if back.Load() != 4 || used.Load() != int64(s.Callers-1) {
+				t.Fatalf("%s: %d units of 4 given back, %d of %d callers told that the receipt is used", showLimit(limit), back.Load(),
+					used.Load(), s.Callers)
+			}
+		}
+	}
+}
+
 // settle holds reservations to the same: settled once, up or down.
 func settle(t *testing.T, l *stint.Limiter, limit *stint.Limit, store stint.Store) {
 	t.Helper()
@@ -81,14 +113,14 @@ func storeResetVoids(t *testing.T, s *shelf) {
 		}
 		l := limiter(t, store, *limit)
 		old := take(t, l, "k", 6)
-		clock.Advance(5)
+		clock.pass(5)
 		if err := l.Reset(ctx, "k"); err != nil {
 			t.Fatal(err)
 		}
 		if d := take(t, l, "k", 0); d.Remaining != 10 || d.ResetAfter != 0 {
 			t.Fatalf("%s: after a reset %+v", showLimit(limit), d)
 		}
-		clock.Advance(5)
+		clock.pass(5)
 		take(t, l, "k", 10)
 		receipt, _ := old.Receipt()
 		if n, err := l.Refund(ctx, receipt); n != 0 {
@@ -96,6 +128,16 @@ func storeResetVoids(t *testing.T, s *shelf) {
 		}
 		if a := one(t, store, limit, "k", stint.LookOp(1)); a.Remaining != 0 {
 			t.Fatalf("%s: a receipt from before the reset freed %d", showLimit(limit), a.Remaining)
+		}
+		// All in one tick, where the clock can be told to.
+		early := take(t, l, "tick", 6)
+		if err := l.Reset(ctx, "tick"); err != nil {
+			t.Fatal(err)
+		}
+		take(t, l, "tick", 10)
+		receipt, _ = early.Receipt()
+		if n, err := l.Refund(ctx, receipt); n != 0 {
+			t.Fatalf("%s: a receipt from before a reset in the same tick gave back %d (%v)", showLimit(limit), n, err)
 		}
 	}
 }
@@ -153,6 +195,10 @@ func storeBlockEnds(t *testing.T, s *shelf) {
 	ctx := context.Background()
 	for _, limit := range s.lasting(t, 10) {
 		l := limiter(t, store, *limit)
+		if clock == nil {
+			blockPasses(t, l, limit)
+			continue
+		}
 		if err := l.Block(ctx, "k", time.Minute); err != nil {
 			t.Fatal(err)
 		}
@@ -167,3 +213,33 @@ func storeBlockEnds(t *testing.T, s *shelf) {
 		clock.Set(Start)
 	}
 }
+
+// blockPasses is the same on the store's own time: refused by every call that was answered before the end, and not by one that
+// was made after it.
+func blockPasses(t *testing.T, l *stint.Limiter, limit *stint.Limit) {
+	const long = 20 * time.Millisecond
+	before := time.Now()
+	if err := l.Block(context.Background(), "k", long); err != nil {
+		t.Fatal(err)
+	}
+	after := time.Now()
+	for {
+		time.Sleep(between)
+		asked := time.Now()
+		d := take(t, l, "k", 1)
+		switch answered := time.Now(); {
+		case d.Allowed && answered.Sub(before) < long:
+			t.Fatalf("%s: blocked for %v, and let through after %v: %+v", showLimit(limit), long, answered.Sub(before), d)
+		case d.Allowed:
+			return
+		case asked.Sub(after) > long+slack:
+			t.Fatalf("%s: blocked for %v, and still after %v: %+v", showLimit(limit), long, asked.Sub(after), d)
+		}
+	}
+}
+
+// slack is how far a store's clock may be off the machine's in a moment.
+const slack = 5 * time.Millisecond
+
+// between is how long to leave a store alone that is asked over and over whether a time has passed.
+const between = time.Millisecond / 2

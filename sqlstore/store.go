@@ -80,6 +80,9 @@ func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op
 		return stint.Answer{}, 0, err
 	}
 	defer cancel()
+	if o, done, err := s.quick(ctx, l, key, op); done || err != nil {
+		return o.Answer, o.Mark, err
+	}
 	claims := [1]stint.Claim{{Limit: l, Key: key, Op: op}}
 	var into [1]stint.Outcome
 	if err := s.steps(ctx, claims[:], into[:]); err != nil {

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3" // the driver of sqlite: URLs
@@ -59,12 +61,34 @@ func opener(address string) limittest.Open {
 	}
 }
 
+// A call takes a transaction here, so the kit tries less than it does in memory.
 func TestSQL(t *testing.T) {
-	each(t, func(t *testing.T, address string) { limittest.Store(t, opener(address)) })
+	each(t, func(t *testing.T, address string) {
+		limittest.StoreWith(t, limittest.StoreOptions{Checks: 8, Rounds: 3}, opener(address))
+	})
 }
 
 func TestSQLOnItsOwnClock(t *testing.T) {
 	each(t, func(t *testing.T, address string) {
-		limittest.StoreWith(t, limittest.StoreOptions{RealClock: true}, opener(address))
+		limittest.StoreWith(t, limittest.StoreOptions{RealClock: true, Checks: 3, Rounds: 2}, opener(address))
 	})
+}
+
+// direct is the database itself, as its driver opens it, and how a first parameter is written there.
+func direct(t testing.TB, address string) (db *sql.DB, parameter string) {
+	t.Helper()
+	driver, source, parameter := "pgx", address, "$1"
+	if rest, ok := strings.CutPrefix(address, "mysql://"); ok {
+		user, rest, _ := strings.Cut(rest, "@")
+		host, name, _ := strings.Cut(rest, "/")
+		driver, source, parameter = "mysql", user+"@tcp("+host+")/"+name, "?"
+	} else if file, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		driver, source, parameter = "sqlite3", file, "?"
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db, parameter
 }

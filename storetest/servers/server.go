@@ -185,9 +185,14 @@ func freePort() (int, error) {
 // Start starts a server that was killed, on what it had.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	if err := s.start(true); err != nil {
-		t.Fatalf("start %s again: %v", s.program.name(), err)
+	var err error
+	for range 50 {
+		if err = s.start(true); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond) // what is left of the old one is still ending
 	}
+	t.Fatalf("start %s again: %v", s.program.name(), err)
 }
 
 func (s *Server) start(durable bool) error {

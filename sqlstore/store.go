@@ -131,7 +131,7 @@ func (s *Store) steps(ctx context.Context, claims []stint.Claim, into []stint.Ou
 				continue
 			}
 			r.limit = c.Limit
-			changed := false
+			var changed bool
 			*o, changed = r.record.Step(c.Limit, now, c.Op, earlier)
 			r.changed = r.changed || changed
 		}
@@ -204,7 +204,7 @@ func (s *Store) Refund(ctx context.Context, l *stint.Limit, key string, op stint
 			}
 			r.changed = true // so that the use is written even if nothing came back
 		}
-		changed := false
+		var changed bool
 		o, changed = r.record.Step(l, now, op, s.earlier(ctx, se))
 		r.changed = r.changed || changed
 		if o.Err != nil {

@@ -64,13 +64,13 @@ func opener(address string) limittest.Open {
 // A call takes a transaction here, so the kit tries less than it does in memory.
 func TestSQL(t *testing.T) {
 	each(t, func(t *testing.T, address string) {
-		limittest.StoreWith(t, limittest.StoreOptions{Checks: 8, Rounds: 3}, opener(address))
+		limittest.StoreWith(t, limittest.StoreOptions{Checks: 4, Rounds: 2}, opener(address))
 	})
 }
 
 func TestSQLOnItsOwnClock(t *testing.T) {
 	each(t, func(t *testing.T, address string) {
-		limittest.StoreWith(t, limittest.StoreOptions{RealClock: true, Checks: 3, Rounds: 2}, opener(address))
+		limittest.StoreWith(t, limittest.StoreOptions{RealClock: true, Checks: 1, Rounds: 1}, opener(address))
 	})
 }
 

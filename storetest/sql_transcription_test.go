@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -97,11 +98,7 @@ func randomLimit(random *rand.Rand, strategy stint.Strategy) *stint.Limit {
 	if random.IntN(3) == 0 {
 		l.Burst = 1 + random.Int64()>>random.IntN(63)
 	}
-	c, err := l.Compile()
-	if err != nil {
-		return nil
-	}
-	c, err = l.WithID("trace " + time.Duration(random.Int64()).String()).Compile()
+	c, err := l.WithID(fmt.Sprint("trace ", random.Uint64())).Compile()
 	if err != nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package stint
 
 import (
 	"context"
-	"math"
 	"runtime"
 	"unsafe"
 )
@@ -15,16 +14,16 @@ type grip struct {
 	hash  uint64
 	now   int64
 	claim int
-	state State
 }
 
 // All implements [Store]. The slots are held in the order of their addresses, so that calls with the same claims in another
 // order wait for each other and never in a circle.
 func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error {
 	var few [4]grip
-	grips := few[:0]
+	var fewKeys [4]Held
+	grips, keys := few[:0], fewKeys[:min(len(claims), 4)]
 	if len(claims) > len(few) {
-		grips = make([]grip, 0, len(claims))
+		grips, keys = make([]grip, 0, len(claims)), make([]Held, len(claims))
 	}
 	foreign, blocked := false, false
 	now, err := m.nowFor(&unaligned)
@@ -67,10 +66,10 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 		if !foreign {
 			for k := range grips {
 				g := &grips[k]
-				g.state = g.t.room(g.t.state(g.p, g.word), claims[g.claim].Op)
+				keys[g.claim] = Held{g.t.room(g.t.state(g.p, g.word), claims[g.claim].Op), g.p.mark(g.now)}
 			}
-			if decideHeld(grips, claims, into) {
-				settleHeld(grips)
+			if DecideAll(claims, keys, into) {
+				settleHeld(grips, keys)
 			} else {
 				letGo(grips)
 			}
@@ -80,12 +79,12 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 		var before [len(few)]State
 		was := append(before[:0], make([]State, len(grips))...)
 		for k := range grips {
-			was[k] = grips[k].t.state(grips[k].p, grips[k].word)
-			grips[k].state = grips[k].t.room(was[k].cloned(), claims[grips[k].claim].Op)
+			g := &grips[k]
+			was[k] = g.t.state(g.p, g.word)
+			keys[g.claim] = Held{g.t.room(was[k].cloned(), claims[g.claim].Op), g.p.mark(g.now)}
 		}
 		letGo(grips)
-		granted := decideHeld(grips, claims, into)
-		if !granted {
+		if !DecideAll(claims, keys, into) {
 			return nil
 		}
 		if !hold(grips) {
@@ -96,7 +95,7 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 			same = same && grips[k].t.state(grips[k].p, grips[k].word) == was[k]
 		}
 		if same {
-			settleHeld(grips)
+			settleHeld(grips, keys)
 			return nil
 		}
 		letGo(grips)
@@ -241,50 +240,11 @@ func letGo(grips []grip) {
 }
 
 // settleHeld writes the new states and lets go.
-func settleHeld(grips []grip) {
+func settleHeld(grips []grip, keys []Held) {
 	for k := range grips {
 		g := &grips[k]
-		before := g.t.state(g.p, g.word)
-		g.t.store.bytes.Add(g.state.Log.bytes() - before.Log.bytes())
-		g.t.release(g.p, g.state)
+		before, after := g.t.state(g.p, g.word), keys[g.claim].State
+		g.t.store.bytes.Add(after.Log.bytes() - before.Log.bytes())
+		g.t.release(g.p, after)
 	}
-}
-
-// decideHeld asks every strategy, and leaves in the grips the states of a call that is granted.
-func decideHeld(grips []grip, claims []Claim, into []Outcome) bool {
-	granted, times := true, int64(math.MaxInt64)
-	var few [4]State
-	next := few[:0]
-	for k := range grips {
-		g := &grips[k]
-		c := &claims[g.claim]
-		n, a := c.Limit.Strategy.Apply(g.state, c.Limit, g.now, c.Op)
-		into[g.claim] = Outcome{Answer: a, Mark: g.p.mark(g.now)}
-		next = append(next, n)
-		switch {
-		case c.Op.Max == 0:
-			granted = granted && a.Wait == 0
-		case c.Op.Max > 0:
-			granted = granted && a.Granted >= c.Op.Min
-			if c.Op.inSteps() {
-				times = min(times, a.Granted/c.Op.Min)
-			}
-		}
-	}
-	for k := range grips {
-		g := &grips[k]
-		c, o := &claims[g.claim], &into[g.claim]
-		switch {
-		case !granted && o.Granted > 0:
-			// It would have been granted alone. Nothing is charged, so what is left is what was left.
-			would := o.Granted
-			_, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, LookOp(c.Op.Min))
-			o.Granted = would
-		case granted && c.Op.inSteps() && o.Granted != c.Op.Min*times:
-			g.state, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, TakeOp(c.Op.Min*times))
-		default:
-			g.state = next[k]
-		}
-	}
-	return granted
 }

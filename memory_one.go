@@ -215,27 +215,15 @@ func (p *slot) mark(now int64) Mark {
 	return NewMark(now) | markApproximate*Mark(^p.hash.Load()&1)
 }
 
-// room gives a take the free cell that it may need.
+// room gives a take the free cell that it may need. Where memory is short the strategy merges runs instead, on the refusing side.
 func (t *table) room(st State, op Op) State {
-	if !t.cells || op.Max <= 0 {
+	if !t.cells || st.Log != nil && (liveCells(st) < int(st.Log.size) || !t.store.hasBytes(2*st.Log.bytes())) {
 		return st
 	}
-	if st.Log == nil {
-		st.Log = t.limit.newCells()
-		return st
-	}
-	have := int(st.Log.size)
-	if have >= t.limit.words || liveCells(st) < have {
-		return st
-	}
-	n := moreCells(have, t.limit.words)
-	if !t.store.hasBytes(int64(1+n) * int64(pairSize)) {
-		return st // the strategy merges runs instead, on the refusing side
-	}
-	return growCells(st, n)
+	return t.limit.Lend(st, op)
 }
 
-// newCells is the memory that a new key of the limit begins with: a few cells, which room lets grow, or for a strategy that is
+// newCells is the memory that a new key of the limit begins with: a few cells, which Lend lets grow, or for a strategy that is
 // not ours, whose layout nobody knows, all that it asks for.
 func (l *Limit) newCells() *Cells {
 	switch {

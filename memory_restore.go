@@ -321,15 +321,8 @@ func (m *Memory) claim(f *family, l *Limit) error {
 
 // limit is the limit that the table was saved under.
 func (t *savedTable) limit() *Limit {
-	l := Limit{ID: t.id, Units: t.units, Per: time.Duration(t.per), Burst: t.burst, Strategy: dormant{t.strategy, t.words}}
-	if s, err := ParseStrategy(t.strategy); err == nil {
-		l.Strategy = s
-	}
-	c, err := l.Compile()
-	if err != nil {
-		l.Strategy = dormant{t.strategy, t.words}
-		c, _ = l.Compile()
-	}
+	l := Limit{ID: t.id, Units: t.units, Per: time.Duration(t.per), Burst: t.burst}
+	c := l.remembered(t.strategy, t.words, nil)
 	if _, asleep := c.Strategy.(dormant); asleep {
 		c.variant = ^c.variant // no limit counts by it, not even one with the same values
 	}

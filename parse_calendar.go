@@ -84,3 +84,25 @@ func (c CalendarWindow) text() string {
 	}
 	return text
 }
+
+// strategyNamed is the built-in strategy of that name. Names of calendar windows say all of their values.
+func strategyNamed(name string) (Strategy, error) {
+	switch span, rest, _ := strings.Cut(name, " "); {
+	case name == unlimitedName:
+		return unlimited{}, nil
+	case strings.HasPrefix(span, "calendar-"):
+		return calendarNamed(span, rest)
+	}
+	return ParseStrategy(name)
+}
+
+// calendarNamed is the inverse of [CalendarWindow.Name].
+func calendarNamed(span, rest string) (Strategy, error) {
+	text := "1/" + span
+	zone, begins, fromDay := strings.Cut(rest, " from ")
+	if fromDay {
+		text += " from " + strings.ToLower(begins)
+	}
+	l, err := ParseLimit(text + " in " + zone)
+	return l.Strategy, err
+}

@@ -43,7 +43,7 @@ end
 local function kept(need)
   local ms = math.ceil((need - now) * 0.0015) + 1000
   if ARGV[1] ~= '' then ms = ms + 3600000 end -- a clock that is not the server's may stand still
-  return string.format('%.0f', ms), floor((now + ms * 1000) / 1048576)
+  return string.format('%.0f', ms), math.min(floor((now + ms * 1000) / 1048576), 4294967295)
 end
 
 for i = 1, words do
@@ -78,6 +78,7 @@ for i = 1, words do
   while fits do
     local mode, min, max = p[2], p[4], p[5]
     local hit, ok = false, mode ~= 3
+    if mode == 2 then times = 1 end -- looks see the same
     if mode == 3 then
       -- It can never be granted, or asks for nothing: Go knows what to say.
     elseif kind <= 2 then
@@ -310,6 +311,7 @@ for i = words + 1, #KEYS do
       end
       sum = B - before
     end
+    if mode == 2 then times = 1 end
     local was, wasNewest, wait, hit, ok = sum, newest, 0, 0, true
     for _ = 1, times do
       if mode == 3 then ok = false break end

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/stint-go/stint"
@@ -87,7 +88,7 @@ func (p *plan) format(r *record.Record, now int64, slack int64) (string, int64) 
 		return string(r.Append(nil)), ms
 	}
 	b := append(make([]byte, 0, wideSize), p.head...)
-	b = binary.BigEndian.AppendUint32(b, uint32((now+ms*1000)>>20))
+	b = binary.BigEndian.AppendUint32(b, uint32(min((now+ms*1000)>>20, math.MaxUint32)))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.State.A))
 	switch {
 	case p.kind == byRuns:

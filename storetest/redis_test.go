@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/limittest"
@@ -13,7 +14,7 @@ import (
 // redisOpener is for the kit.
 func redisOpener(address string) limittest.Open {
 	return func(t testing.TB, clock *limittest.Clock) stint.Store {
-		var o redisstore.Options
+		o := redisstore.Options{Timeout: 30 * time.Second} // the machine may be busy
 		if clock != nil {
 			o.Clock = clock.Now
 		}

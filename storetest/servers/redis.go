@@ -210,6 +210,9 @@ func (s *RedisServer) Hang() (goOn func()) {
 	return func() { p.signal(syscall.SIGCONT) }
 }
 
+// With adds lines to the configuration, for the next start.
+func (s *RedisServer) With(lines ...string) { s.options.Lines = append(s.options.Lines, lines...) }
+
 // Start starts a server that was killed, on what it had on disk.
 func (s *RedisServer) Start(t testing.TB) {
 	t.Helper()

@@ -123,7 +123,7 @@ func (d *Decision) fill(l *Limit, key string, op Op, a Answer, m Mark, nonce uin
 		d.Reason = Degraded
 	}
 	if !refused {
-		if a.Granted > 0 {
+		if a.Granted > 0 && !m.has(markDegraded) { // the store, which was not asked, has nothing to take back
 			d.nonce = nonce
 		}
 		return

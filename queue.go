@@ -126,10 +126,16 @@ func (l *Limiter) ask(ctx context.Context, key string, op Op, d *Decision) error
 	return nil
 }
 
+// askAgain is after how long the first in a queue asks again a store that does not know when it will grant.
+const askAgain = time.Second
+
 // again waits until a refused call may be asked again.
 func (l *Limiter) again(ctx context.Context, key string, w *waiter, d *Decision) error {
-	if d.RetryAfter == Never {
+	switch d.RetryAfter {
+	case Never:
 		return ErrNever
+	case Unknown:
+		return l.pause(ctx, key, w, askAgain)
 	}
 	return l.pause(ctx, key, w, d.RetryAfter)
 }

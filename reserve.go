@@ -18,8 +18,8 @@ type Receipt struct {
 	Nonce   uint64
 }
 
-// Receipt is the receipt for what the decision granted; false if it granted nothing. A decision over several limits speaks of
-// one of them: use [Limiter.Reserve] to give back to all.
+// Receipt is the receipt for what the decision granted; false if it granted nothing, or did so without the store. A decision over
+// several limits speaks of one of them: use [Limiter.Reserve] to give back to all.
 func (d *Decision) Receipt() (Receipt, bool) {
 	if d.Granted <= 0 || d.By == nil || d.nonce == 0 {
 		return Receipt{}, false

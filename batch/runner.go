@@ -1,0 +1,146 @@
+package batch
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/stint-go/stint"
+)
+
+// runner is the goroutine that serves the line of a shard until it is empty. It belongs to the store, and Close waits for it.
+type runner struct {
+	shard *shard
+	ahead uint64        // the lone call that is under way when the runner begins
+	ended chan struct{} // closed when that has ended
+
+	waiters  []*waiter
+	claims   []stint.Claim
+	outcomes []stint.Outcome
+}
+
+func (r *runner) run() {
+	r.waitAhead()
+	r.serve()
+}
+
+// waitAhead waits for the lone call to end, but not for longer than a merged call may take: it has its caller's context alone,
+// which may have no end.
+func (r *runner) waitAhead() {
+	timer := time.NewTimer(r.shard.store.options.Timeout)
+	defer timer.Stop()
+	select {
+	case <-r.ended:
+	case <-timer.C:
+		sh := r.shard
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		if sh.lone == r.ahead {
+			sh.lone = 0
+			sh.stats.Overtaken++
+		}
+	}
+}
+
+func (r *runner) serve() {
+	empty := false
+	defer func() {
+		if !empty { // the inner store has ended this goroutine
+			r.deliver()
+			r.shard.store.runners.Go(r.serve)
+		}
+	}()
+	for r.gather() {
+		r.ask()
+		r.deliver()
+	}
+	empty = true
+}
+
+// gather takes the first in line, as many as a call may have. It is false, and there is no runner any more, if there are none.
+func (r *runner) gather() bool {
+	sh := r.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	r.waiters, r.claims = r.waiters[:0], r.claims[:0]
+	for sh.line.len > 0 && len(r.waiters) < sh.store.options.MaxBatch {
+		w := sh.line.pop()
+		if err := w.ctx.Err(); err != nil {
+			sh.stats.Withdrawn++
+			w.answer(stint.Outcome{Err: err})
+			continue
+		}
+		w.place = underWay
+		r.waiters, r.claims = append(r.waiters, w), append(r.claims, w.claim)
+	}
+	n := len(r.waiters)
+	if n == 0 {
+		sh.runner = nil
+		return false
+	}
+	sh.stats.Batches++
+	sh.stats.Merged += int64(n)
+	if cap(r.outcomes) < n {
+		r.outcomes = make([]stint.Outcome, n)
+	}
+	r.outcomes = r.outcomes[:n]
+	clear(r.outcomes) // what the store leaves unsaid must not be a former call's answer
+	return true
+}
+
+// ask makes the merged call. What fails as a whole fails for each of its callers.
+func (r *runner) ask() {
+	returned := false
+	var err error
+	defer func() {
+		if !returned {
+			err = &PanicError{recover(), debug.Stack()}
+			r.shard.panicked()
+		}
+		for i := range r.outcomes {
+			if err != nil {
+				r.outcomes[i] = stint.Outcome{Err: err}
+			}
+		}
+	}()
+	ctx, cancel := context.WithDeadline(context.Background(), r.deadline())
+	defer cancel()
+	err = r.shard.store.inner.Many(ctx, r.claims, r.outcomes)
+	returned = true
+}
+
+func (sh *shard) panicked() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.stats.Panics++
+}
+
+// deadline is the latest of the callers' deadlines, within Timeout.
+func (r *runner) deadline() time.Time {
+	bound := time.Now().Add(r.shard.store.options.Timeout)
+	var latest time.Time
+	for _, w := range r.waiters {
+		d, ok := w.ctx.Deadline()
+		if !ok || !d.Before(bound) {
+			return bound
+		}
+		if d.After(latest) {
+			latest = d
+		}
+	}
+	return latest
+}
+
+// deliver gives each caller its answer.
+func (r *runner) deliver() {
+	sh := r.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for i, w := range r.waiters {
+		if w.place == left {
+			sh.store.recycle(w)
+			continue
+		}
+		w.answer(r.outcomes[i])
+	}
+}

@@ -1,0 +1,53 @@
+package failover
+
+import (
+	"context"
+	"sync"
+
+	"github.com/stint-go/stint"
+)
+
+// shares are what this instance enforces by itself, counted in a memory store of its own. They are never filled up but by time, so
+// that a store that comes and goes gives nobody more than one that stays away.
+type shares struct {
+	store     *stint.Memory
+	instances int64
+
+	mu     sync.Mutex
+	limits map[*stint.Limit]*stint.Limit // nil: the limit has no share
+}
+
+// maxShares bounds the limits whose shares are kept ready. They are made again when needed.
+const maxShares = 1024
+
+// of is the limit's share; nil if it has none.
+func (s *shares) of(l *stint.Limit) *stint.Limit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	share, known := s.limits[l]
+	if known {
+		return share
+	}
+	if s.limits == nil || len(s.limits) >= maxShares {
+		s.limits = make(map[*stint.Limit]*stint.Limit)
+	}
+	share, err := shareOf(l, s.instances)
+	if err != nil {
+		share = nil
+	}
+	s.limits[l] = share
+	return share
+}
+
+// counts is how many of the units granted out of the share still count in it.
+func (s *shares) counts(p place) int64 {
+	share := s.of(p.limit)
+	if share == nil {
+		return 0
+	}
+	a, _, err := s.store.One(context.Background(), share, p.key, stint.LookOp(1))
+	if err != nil || a.Reset == 0 {
+		return 0
+	}
+	return max(0, share.Capacity()-a.Remaining)
+}

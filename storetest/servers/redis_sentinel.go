@@ -70,6 +70,19 @@ func (s *RedisSentinels) agree() bool {
 	return true
 }
 
+// Announced says whether the sentinels say that the replica is the master now.
+func (s *RedisSentinels) Announced() bool {
+	for _, port := range s.ports {
+		c := redis.NewSentinelClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", port), MaxRetries: -1, DialerRetries: 1})
+		address, err := c.GetMasterAddrByName(context.Background(), sentinelMaster).Result()
+		c.Close()
+		if err != nil || len(address) != 2 || address[1] != fmt.Sprint(s.Replica.Port) {
+			return false
+		}
+	}
+	return true
+}
+
 // Address is the URL of the master, whoever it is.
 func (s *RedisSentinels) Address() string {
 	var hosts []string

@@ -36,7 +36,7 @@ func (g *group) add(s *Store, op stint.Op, claim int) {
 		g.steps[n-1].claims = append(g.steps[n-1].claims, claim)
 		return
 	}
-	program, ok := g.plan.program(op, s.about)
+	program, ok := g.plan.program(op, s.guess)
 	g.byGo = g.byGo || !ok || len(g.steps) == maxSteps
 	g.steps = append(g.steps, step{op, program, []int{claim}})
 }

@@ -55,6 +55,9 @@ func New(ctx context.Context, client redis.UniversalClient, o Options) (*Store, 
 	}
 	s := &Store{options: o, link: &link{client: client, timeout: o.Timeout}}
 	s.link.forgot = s.forget
+	if s.guess = o.Clock; s.guess == nil {
+		s.guess = func() int64 { return time.Now().UnixMicro() }
+	}
 	switch c := client.(type) {
 	case *redis.Client:
 		if !c.Options().ContextTimeoutEnabled {

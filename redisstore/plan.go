@@ -94,8 +94,9 @@ func (p *plan) answerSize() int {
 	return wordSize
 }
 
-// program is the operation as the script takes it; false if only Go can do it. now is about the time.
-func (p *plan) program(op stint.Op, now func() int64) ([]byte, bool) {
+// program is the operation as the script takes it; false if only Go can do it. guess is about the time: by it the
+// calendar's windows are sent of which the server's clock chooses.
+func (p *plan) program(op stint.Op, guess func() int64) ([]byte, bool) {
 	mode, least, most := take, op.Min, op.Max
 	switch op.Kind() {
 	case stint.Look:
@@ -122,7 +123,7 @@ func (p *plan) program(op stint.Op, now func() int64) ([]byte, bool) {
 	case p.kind == byPacing:
 		numbers, ok = p.pacing(mode, most, op.Wait)
 	case p.kind == byCalendar:
-		around := p.windows(now())
+		around := p.windows(guess())
 		numbers = [6]int64{around[0], p.n.Capacity, exact, around[1], around[2], around[3]}
 	case p.kind == byRuns:
 		numbers = [6]int64{p.n.Ticks, p.n.Capacity, p.n.Grain, int64(p.limit.Words()), 0}

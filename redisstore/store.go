@@ -18,7 +18,8 @@ type Store struct {
 	own     bool // the client is closed with the store
 	closed  atomic.Bool
 	turns   turns
-	plans   sync.Map // *stint.Limit → *plan
+	guess   func() int64 // about the time, in ticks: this machine's
+	plans   sync.Map     // *stint.Limit → *plan
 	planned atomic.Int64
 	values  atomic.Pointer[registered]
 	stats   stats
@@ -61,14 +62,6 @@ func (s *Store) clock() string {
 		return ""
 	}
 	return strconv.FormatInt(s.options.Clock(), 10)
-}
-
-// about is about the time: to guess the calendar's windows by, of which the server's clock chooses.
-func (s *Store) about() int64 {
-	if s.options.Clock == nil {
-		return time.Now().UnixMicro()
-	}
-	return s.options.Clock()
 }
 
 // slack is how much longer keys are kept, in milliseconds: a clock that is not the server's may stand still.

@@ -57,7 +57,8 @@ const stateReload = 200 * time.Millisecond
 
 // connect makes the client of an address. It does not talk to anybody yet.
 func connect(address string, timeout time.Duration) (redis.UniversalClient, error) {
-	u, err := url.Parse(address)
+	rest, servers := splitHosts(address)
+	u, err := url.Parse(rest)
 	if err != nil {
 		return nil, badAddress("not a URL; write redis://host:port, and %%-escapes for special characters in a password")
 	}
@@ -74,14 +75,14 @@ func connect(address string, timeout time.Duration) (redis.UniversalClient, erro
 	path := strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' })
 	switch u.Scheme {
 	case "unix":
-		if u.Host != "" || u.Path == "" {
+		if servers != "" || u.Path == "" {
 			return nil, badAddress("scheme unix needs three slashes and a path, as unix:///run/redis.sock")
 		}
 		single := o.Simple()
 		single.Network, single.Addr = "unix", u.Path
 		return redis.NewClient(single), nil
 	case "redis", "rediss":
-		if o.Addrs, err = hosts(u, "6379"); err != nil {
+		if o.Addrs, err = hosts(u, servers, "6379"); err != nil {
 			return nil, err
 		}
 		if len(o.Addrs) > 1 {
@@ -92,7 +93,7 @@ func connect(address string, timeout time.Duration) (redis.UniversalClient, erro
 		}
 		return redis.NewClient(o.Simple()), nil
 	case "redis+cluster", "rediss+cluster":
-		if o.Addrs, err = hosts(u, "6379"); err != nil {
+		if o.Addrs, err = hosts(u, servers, "6379"); err != nil {
 			return nil, err
 		}
 		if len(path) > 0 || o.DB != 0 {
@@ -102,7 +103,7 @@ func connect(address string, timeout time.Duration) (redis.UniversalClient, erro
 		cluster.ClusterStateReloadInterval = stateReload
 		return redis.NewClusterClient(cluster), nil
 	case "redis+sentinel", "rediss+sentinel":
-		if o.Addrs, err = hosts(u, "26379"); err != nil {
+		if o.Addrs, err = hosts(u, servers, "26379"); err != nil {
 			return nil, err
 		}
 		if len(path) == 0 {
@@ -117,19 +118,34 @@ func connect(address string, timeout time.Duration) (redis.UniversalClient, erro
 	return nil, badAddress("unknown scheme %q; there are redis, rediss, unix, redis+cluster, rediss+cluster, redis+sentinel, rediss+sentinel", u.Scheme)
 }
 
-// hosts are the servers that the address names.
-func hosts(u *url.URL, port string) ([]string, error) {
-	if u.Host == "" {
+// splitHosts takes the hosts out of the address, since package url knows one only.
+func splitHosts(address string) (rest, hosts string) {
+	scheme, after, ok := strings.Cut(address, "://")
+	if !ok {
+		return address, ""
+	}
+	end := strings.IndexAny(after, "/?#")
+	if end < 0 {
+		end = len(after)
+	}
+	at := strings.LastIndexByte(after[:end], '@') + 1
+	return scheme + "://" + after[:at] + after[end:], after[at:end]
+}
+
+// hosts are the servers that the address names. An error does not show them: where a password has special characters that are not
+// escaped, a part of it looks like a host, a path or an option.
+func hosts(u *url.URL, servers, port string) ([]string, error) {
+	if servers == "" {
 		return nil, badAddress("no host; write %s://host:port", u.Scheme)
 	}
 	var all []string
-	for host := range strings.SplitSeq(u.Host, ",") {
+	for host := range strings.SplitSeq(servers, ",") {
 		name, p := host, port
 		if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 			name, p = host[:i], host[i+1:]
 		}
-		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 || name == "" {
-			return nil, badAddress("host %q: write host:port", host)
+		if n, err := strconv.Atoi(p); err != nil || n < 1 || n > 65535 || name == "" || strings.ContainsAny(name, "% @") {
+			return nil, badAddress("host number %d: write host:port", len(all)+1)
 		}
 		all = append(all, net.JoinHostPort(strings.Trim(name, "[]"), p))
 	}
@@ -143,7 +159,7 @@ func database(o *redis.UniversalOptions, path []string) error {
 	}
 	db, err := strconv.Atoi(path[0])
 	if err != nil || db < 0 || len(path) > 1 {
-		return badAddress("path %q: must be the number of a database", strings.Join(path, "/"))
+		return badAddress("the path must be the number of a database; a / in a password is written %%2F")
 	}
 	o.DB = db
 	return nil
@@ -172,7 +188,7 @@ func applyOption(o *redis.UniversalOptions, name, value string) error {
 	case "db", "pool":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
-			return badAddress("option %s=%q: must be a number", name, value)
+			return badAddress("option %s: must be a number", name)
 		}
 		if name == "db" {
 			o.DB = n
@@ -188,7 +204,7 @@ func applyOption(o *redis.UniversalOptions, name, value string) error {
 		return nil
 	case "ca", "server-name", "skip-verify":
 	default:
-		return badAddress("unknown option %q; there are db, pool, ca, server-name, skip-verify, sentinel-user, sentinel-password", name)
+		return badAddress("an unknown option; there are db, pool, ca, server-name, skip-verify, sentinel-user, sentinel-password; a ? in a password is written %%3F")
 	}
 	if o.TLSConfig == nil {
 		return badAddress("option %s: is for TLS; write rediss", name)

@@ -34,6 +34,13 @@ func NewCells(n int) *Cells { // not inlined, so that the block never lies on a 
 	return c
 }
 
+// CellsOf makes cells that hold the pairs.
+func CellsOf(pairs []Pair) *Cells {
+	c := NewCells(len(pairs))
+	copy(c.Pairs(), pairs)
+	return c
+}
+
 // Pairs are the cells; none of nil.
 func (c *Cells) Pairs() []Pair {
 	if c == nil || c.place != c.here() || c.size == 0 {
@@ -50,9 +57,7 @@ func (c *Cells) Clone() *Cells {
 	if c == nil {
 		return nil
 	}
-	clone := NewCells(int(c.size))
-	copy(clone.Pairs(), c.Pairs())
-	return clone
+	return CellsOf(c.Pairs())
 }
 
 // bytes is the memory of the cells.

@@ -34,8 +34,7 @@ func randomRecord(random *rand.Rand) record.Record {
 		for i := range pairs {
 			pairs[i] = stint.Pair{At: extreme(random), Units: extreme(random)}
 		}
-		r.State.Log = stint.NewCells(len(pairs))
-		copy(r.State.Log.Pairs(), pairs)
+		r.State.Log = stint.CellsOf(pairs)
 	}
 	return r
 }

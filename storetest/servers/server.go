@@ -59,6 +59,9 @@ func Main(m *testing.M) {
 	for _, s := range shared.servers {
 		s.Kill()
 	}
+	if commonRedis.server != nil {
+		commonRedis.server.Kill()
+	}
 	for _, dir := range shared.dirs {
 		os.RemoveAll(dir)
 	}

@@ -42,6 +42,7 @@ var parts = []part{
 	{"expiry", expiry},
 	{"pauses", pauses},
 	{"http", httpPath},
+	{"redis", onRedis},
 }
 
 func main() {
@@ -234,6 +235,24 @@ func httpPath(r run) (string, error) {
 		return "", err
 	}
 	return r.heading("%d rounds of %v each", r.effort.Rounds, r.effort.Slice) + bench.HTTPTable(results), nil
+}
+
+func onRedis(r run) (string, error) {
+	text := ""
+	for _, row := range bench.RedisRows(min(100_000, r.many)) {
+		fmt.Fprintf(os.Stderr, "  %s\n", row.Name)
+		server, err := bench.StartRedis(context.Background())
+		if err != nil {
+			return "", err
+		}
+		figures, err := row.Run(server, bench.RedisContestants(), bench.Effort{Rounds: r.effort.Rounds, Slice: 5 * r.effort.Slice})
+		server.Close()
+		if err != nil {
+			return "", err
+		}
+		text += bench.RedisTable(row, figures) + "\n"
+	}
+	return r.heading("one redis-server on the same machine, %d rounds of %v each", r.effort.Rounds, 5*r.effort.Slice) + text, nil
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/1e6) }

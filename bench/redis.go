@@ -1,0 +1,263 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+	"github.com/redis/go-redis/v9"
+	"github.com/stint-go/stint"
+	merged "github.com/stint-go/stint/batch"
+	"github.com/stint-go/stint/redisstore"
+)
+
+// RedisRow is a situation to put limiters on one Redis server in: so many callers, each of which asks for one unit at a time.
+type RedisRow struct {
+	Name    string
+	Callers int
+	Keys    int
+}
+
+// RedisRows are the situations compared.
+func RedisRows(keys int) []RedisRow {
+	return []RedisRow{
+		{"one hot key, 16 callers", 16, 1},
+		{"one hot key, 64 callers", 64, 1},
+		{count(keys) + " keys, 16 callers", 16, keys},
+		{count(keys) + " keys, 64 callers", 64, keys},
+	}
+}
+
+// RedisContestant is one way to decide on Redis. Decide grants one unit of a key, or says why not.
+type RedisContestant struct {
+	Name string
+	Make func(address string) (decide func(ctx context.Context, key string) error, done func(), err error)
+}
+
+// RedisContestants are the peer and ours, each through its public API and exact. The limit is never used up.
+func RedisContestants() []RedisContestant {
+	limit := stint.Limit{ID: "bench", Units: 1_000_000, Per: time.Second, Burst: 100_000_000}
+	return []RedisContestant{
+		{"redis_rate", redisRate},
+		{"Stint", stintOn(limit, nil)},
+		{"Stint, batch", stintOn(limit, &merged.Options{})},
+		{"Stint, batch of one shard", stintOn(limit, &merged.Options{Shards: 1})},
+		{"Stint, batch, sliding log of 1000/s", stintOn(stint.PerSecond(1000).WithID("bench-log"), &merged.Options{})},
+	}
+}
+
+func redisRate(address string) (func(context.Context, string) error, func(), error) {
+	c := redis.NewClient(&redis.Options{Addr: address, PoolSize: 64})
+	l := redis_rate.NewLimiter(c)
+	limit := redis_rate.Limit{Rate: 1_000_000, Period: time.Second, Burst: 100_000_000}
+	decide := func(ctx context.Context, key string) error {
+		r, err := l.Allow(ctx, key, limit)
+		if err == nil && r.Allowed != 1 {
+			err = fmt.Errorf("refused")
+		}
+		return err
+	}
+	return decide, func() { c.Close() }, nil
+}
+
+// stintOn is a limiter of ours; with options it merges concurrent calls. A sliding log may refuse: what it costs is the same.
+func stintOn(limit stint.Limit, o *merged.Options) func(string) (func(context.Context, string) error, func(), error) {
+	return func(address string) (func(context.Context, string) error, func(), error) {
+		shared, err := redisstore.Open(context.Background(), "redis://"+address+"?pool=64", redisstore.Options{Timeout: 10 * time.Second})
+		if err != nil {
+			return nil, nil, err
+		}
+		store := stint.Store(shared)
+		if o != nil {
+			if store, err = merged.New(shared, *o); err != nil {
+				return nil, nil, err
+			}
+		}
+		l, err := stint.NewWith(stint.Options{Store: store}, limit)
+		if err != nil {
+			return nil, nil, err
+		}
+		decide := func(ctx context.Context, key string) error {
+			d, err := l.Take(ctx, key, 1)
+			if err == nil && !d.Allowed && limit.Burst > 0 {
+				err = fmt.Errorf("refused")
+			}
+			return err
+		}
+		return decide, func() { store.Close(); shared.Close() }, nil
+	}
+}
+
+// RedisFigures are what one contestant did in a row: one of each for every round.
+type RedisFigures struct {
+	Contestant string
+	Rates      []float64 // decisions a second
+	CPU        []float64 // the server's, µs a decision
+	P50, P99   []float64 // of a call, µs
+}
+
+// Run puts the contestants through the row in interleaved rounds, on one server.
+func (r RedisRow) Run(server *RedisServer, contestants []RedisContestant, e Effort) ([]*RedisFigures, error) {
+	figures := make([]*RedisFigures, len(contestants))
+	decide := make([]func(context.Context, string) error, len(contestants))
+	for i, c := range contestants {
+		figures[i] = &RedisFigures{Contestant: c.Name}
+		f, done, err := c.Make(server.Address)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		defer done()
+		decide[i] = f
+		for k := range min(r.Keys, 20_000) { // most keys are there
+			if err := f(context.Background(), redisKey(k)); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.Name, err)
+			}
+		}
+	}
+	order := rand.New(rand.NewPCG(5, uint64(e.Rounds)))
+	for range e.Rounds {
+		for _, i := range order.Perm(len(contestants)) {
+			if err := r.round(server, decide[i], e.Slice, figures[i]); err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", r.Name, figures[i].Contestant, err)
+			}
+		}
+	}
+	return figures, nil
+}
+
+// round lets the callers ask for a slice of time.
+func (r RedisRow) round(server *RedisServer, decide func(context.Context, string) error, slice time.Duration, into *RedisFigures) error {
+	before, err := server.CPU()
+	if err != nil {
+		return err
+	}
+	var failed atomic.Pointer[error]
+	times := make([][]time.Duration, r.Callers)
+	began := time.Now()
+	var callers sync.WaitGroup
+	for i := range r.Callers {
+		callers.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), uint64(began.UnixNano())))
+			for last := began; last.Sub(began) < slice; {
+				if err := decide(context.Background(), redisKey(random.IntN(r.Keys))); err != nil {
+					failed.Store(&err)
+					return
+				}
+				now := time.Now()
+				times[i] = append(times[i], now.Sub(last))
+				last = now
+			}
+		})
+	}
+	callers.Wait()
+	took := time.Since(began)
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	after, err := server.CPU()
+	if err != nil {
+		return err
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(times...)))
+	n := float64(len(all))
+	into.Rates = append(into.Rates, n/took.Seconds())
+	into.CPU = append(into.CPU, float64((after-before).Microseconds())/n)
+	into.P50 = append(into.P50, float64(all[len(all)/2].Nanoseconds())/1e3)
+	into.P99 = append(into.P99, float64(all[len(all)*99/100].Nanoseconds())/1e3)
+	return nil
+}
+
+func redisKey(i int) string { return "user-" + strconv.Itoa(i) }
+
+// RedisTable shows each contestant beside the first: ratios are of the same round, and the median of the rounds is shown.
+func RedisTable(r RedisRow, figures []*RedisFigures) string {
+	first := figures[0]
+	t := NewTable(r.Name, "decisions/s", "× "+first.Contestant, "server's CPU, µs a decision", "× "+first.Contestant, "p50, ms", "p99, ms")
+	for _, f := range figures {
+		t.Line(f.Contestant, fmt.Sprintf("%.0f", quantile(f.Rates, 0.5)), fmt.Sprintf("%.2f", pairs(f.Rates, first.Rates)),
+			fmt.Sprintf("%.2f", quantile(f.CPU, 0.5)), fmt.Sprintf("%.3f", pairs(f.CPU, first.CPU)),
+			fmt.Sprintf("%.2f", quantile(f.P50, 0.5)/1e3), fmt.Sprintf("%.2f", quantile(f.P99, 0.5)/1e3))
+	}
+	return t.String()
+}
+
+// pairs is the median of the ratios of the rounds.
+func pairs(a, b []float64) float64 {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = a[i] / b[i]
+	}
+	return quantile(ratios, 0.5)
+}
+
+// RedisServer is a server for one run, on a socket's port of the loopback interface.
+type RedisServer struct {
+	Address string
+	command *exec.Cmd
+	client  *redis.Client
+	dir     string
+}
+
+// StartRedis starts redis-server without persistence.
+func StartRedis(ctx context.Context) (*RedisServer, error) {
+	dir, err := os.MkdirTemp("", "stint-bench-")
+	if err != nil {
+		return nil, err
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	s := &RedisServer{Address: "127.0.0.1:" + strconv.Itoa(port), dir: dir}
+	s.command = exec.CommandContext(ctx, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", dir)
+	if err := s.command.Start(); err != nil {
+		return nil, err
+	}
+	s.client = redis.NewClient(&redis.Options{Addr: s.Address})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err = s.client.Ping(ctx).Err(); err == nil || time.Now().After(deadline) {
+			return s, err
+		}
+	}
+}
+
+// CPU is the time that the server has used.
+func (s *RedisServer) CPU() (time.Duration, error) {
+	info, err := s.client.Info(context.Background(), "cpu").Result()
+	if err != nil {
+		return 0, err
+	}
+	used := 0.0
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name != "used_cpu_user" && name != "used_cpu_sys" {
+			continue
+		}
+		seconds, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0, err
+		}
+		used += seconds
+	}
+	return time.Duration(used * float64(time.Second)), nil
+}
+
+// Close ends the server.
+func (s *RedisServer) Close() error {
+	s.client.Close()
+	_ = s.command.Process.Kill() // it may have ended by itself
+	_ = s.command.Wait()         // it was killed, which is an error
+	return os.RemoveAll(s.dir)
+}

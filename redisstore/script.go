@@ -1,0 +1,97 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// script is a Lua script. The server runs it whole or not at all.
+type script struct{ source, sum string }
+
+var (
+	//go:embed decide.lua
+	decideSource string
+	//go:embed read.lua
+	readSource string
+	//go:embed swap.lua
+	swapSource string
+	//go:embed probe.lua
+	probeSource string
+
+	decideScript = newScript(decideSource)
+	readScript   = newScript(readSource)
+	swapScript   = newScript(swapSource)
+	probeScript  = newScript(probeSource)
+)
+
+// newScript declares the script as one that writes, so that a replica, or a server that may not write, refuses it as a whole.
+func newScript(source string) *script {
+	source = "#!lua\n" + source
+	sum := sha1.Sum([]byte(source)) // the server's name for it
+	return &script{source, hex.EncodeToString(sum[:])}
+}
+
+// call is one call of a script, and what came of it.
+type call struct {
+	script *script
+	keys   []string
+	args   []any
+	whole  bool // send the source, since the server does not have the script
+	answer any
+	err    error
+}
+
+// command is the call as the client sends it.
+func (c *call) command(ctx context.Context) *once {
+	args := make([]any, 0, 3+len(c.keys)+len(c.args))
+	if c.whole {
+		args = append(args, "eval", c.script.source)
+	} else {
+		args = append(args, "evalsha", c.script.sum)
+	}
+	args = append(args, len(c.keys))
+	for _, key := range c.keys {
+		args = append(args, key)
+	}
+	return &once{redis.NewCmd(ctx, append(args, c.args...)...)}
+}
+
+// done takes over what came of the command.
+func (c *call) done(cmd *once) {
+	c.answer, c.err = cmd.Result()
+}
+
+// once is a command that the client may not send again by itself: only the store knows what surely did not run.
+type once struct{ *redis.Cmd }
+
+// NoRetry implements redis.Cmder.
+func (*once) NoRetry() bool { return true }
+
+// list is an answer that has so many elements.
+func (c *call) list(n int) ([]any, error) {
+	if c.err != nil {
+		return nil, told(c.err)
+	}
+	list, ok := c.answer.([]any)
+	if !ok || len(list) != n {
+		return nil, ErrAnswer
+	}
+	return list, nil
+}
+
+// text is an answer that is text of that length.
+func (c *call) text(n int) (string, error) {
+	if c.err != nil {
+		return "", told(c.err)
+	}
+	text, ok := c.answer.(string)
+	if !ok || len(text) != n || strings.Trim(text, "01u") != "" {
+		return "", ErrAnswer
+	}
+	return text, nil
+}

@@ -63,7 +63,7 @@ func (s *sharp) trickle(until time.Time) {
 func (s *sharp) drain() {
 	for _, n := range []int64{16, 1} {
 		for s.one(s.p, "k", n) {
-			time.Sleep(time.Microsecond) // so that what goes on beside has its turn, and every run is the same
+			time.Sleep(settle)
 		}
 	}
 }

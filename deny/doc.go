@@ -29,6 +29,8 @@
 //	Refund, Block, charges, gifts, resets: pass on, and drop what is remembered of the key
 //	Close   closes the inner store
 //
+// A refusal of a blocked key stays called that, even if the block ends first and the limit refuses for longer.
+//
 // Not remembered are errors, and what was refused without the store ([stint.Mark] Degraded or Unknown). A strategy of one's own must
 // not refuse less than it grants, or it may be refused for TTL what it would grant.
 //

@@ -16,12 +16,8 @@ var probeLimit = stint.PerSecond(1_000_000).WithBurst(1_000_000).WithID(ProbeID)
 // keep opens the store, brings it back when it is lost, and charges what is owed, until the context ends. It sleeps while there is
 // nothing to do.
 func (s *Store) keep(ctx context.Context) {
-	probe, err := probeLimit.Compile()
-	if err != nil {
-		panic(err) // it is a constant
-	}
 	for first := true; ; first = false {
-		s.tend(ctx, probe)
+		s.tend(ctx)
 		if first && s.options.Open != nil {
 			close(s.tried)
 		}
@@ -54,7 +50,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // tend does what can be done now.
-func (s *Store) tend(ctx context.Context, probe *stint.Limit) {
+func (s *Store) tend(ctx context.Context) {
 	if s.inner.Load() == nil && !s.openInner(ctx) {
 		return
 	}
@@ -64,7 +60,7 @@ func (s *Store) tend(ctx context.Context, probe *stint.Limit) {
 		return
 	}
 	for range s.options.Probes {
-		if err := s.probe(ctx, inner, probe); err != nil {
+		if err := s.probe(ctx, inner); err != nil {
 			s.breaker.blame(err)
 			return
 		}
@@ -98,11 +94,11 @@ func (s *Store) openInner(ctx context.Context) bool {
 }
 
 // probe takes one unit, the way that calls do.
-func (s *Store) probe(ctx context.Context, inner stint.Store, l *stint.Limit) error {
+func (s *Store) probe(ctx context.Context, inner stint.Store) error {
 	s.counts.probes.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	_, _, err := inner.One(ctx, l, ProbeID, stint.TakeOp(1))
+	_, _, err := inner.One(ctx, s.probing, ProbeID, stint.TakeOp(1))
 	if answered(err) {
 		return nil
 	}

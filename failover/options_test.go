@@ -17,6 +17,14 @@ func memory(t testing.TB) *stint.Memory {
 	return m
 }
 
+func compiled(t testing.TB, l stint.Limit) *stint.Limit {
+	c, err := l.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestOptions(t *testing.T) {
 	for _, o := range []Options{
 		{Timeout: -1}, {Instances: -1}, {Grace: -1}, {Failures: -1}, {Retry: -1}, {Probes: -1}, {MaxKeys: -1}, {Default: 3},
@@ -88,10 +96,7 @@ func TestShares(t *testing.T) {
 		{stint.PerMinute(2).WithStrategy(stint.Concurrency{}), 1, time.Minute, 1},
 		{stint.PerMinute(0), 0, time.Minute, 0},
 	} {
-		l, err := c.limit.Compile()
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := compiled(t, c.limit)
 		share, err := shareOf(l, k)
 		if err != nil || share.Units != c.units || share.Per != c.per || share.Capacity() != c.capacity || share.ID != l.ID {
 			t.Errorf("%v: the share is %d per %v with capacity %d (%v)", l, share.Units, share.Per, share.Capacity(), err)

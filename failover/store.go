@@ -12,6 +12,7 @@ import (
 // Store passes calls on to a store that may be lost. It is safe for concurrent use.
 type Store struct {
 	options Options
+	probing *stint.Limit
 	inner   atomic.Pointer[stint.Store] // nil until it is opened
 	tried   chan struct{}               // closed when it was tried to open the store
 	choices atomic.Pointer[map[string]Choice]
@@ -39,7 +40,11 @@ func New(inner stint.Store, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{options: o, tried: make(chan struct{}), wake: make(chan struct{}, 1)}
+	probing, err := probeLimit.Compile()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{options: o, probing: probing, tried: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.choices.Store(&o.Choices)
 	s.shares.store, s.shares.instances = memory, int64(max(1, o.Instances))
 	s.owed.most = o.MaxKeys
@@ -85,8 +90,12 @@ func (s *Store) try(ctx context.Context, ask func(context.Context, stint.Store) 
 		_, _, cause := s.breaker.lost()
 		return true, cause
 	}
-	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
-	defer cancel()
+	bounded := ctx
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > s.options.Timeout {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, s.options.Timeout)
+		defer cancel()
+	}
 	err = ask(bounded, *s.inner.Load())
 	switch {
 	case answered(err):

@@ -265,6 +265,7 @@ func TestDenyTraps(t *testing.T) {
 		"P11_a_changed_limit_is_another":              denyChange,
 		"P11_a_refusal_on_its_way_is_dropped_too":     denyOnItsWay,
 		"P11_a_change_that_failed_may_have_been_made": denyFailed,
+		"F20_nobody_is_refused_room_that_was_seen":    denySeen,
 		"F7_waits_shrink":                             denyAges,
 		"F15_what_is_remembered_costs_nothing":        denySpares,
 		"F15_several_claims":                          denyAll,
@@ -423,6 +424,31 @@ func denyOnItsWay(t *testing.T) {
 	close(late)
 	caller.Wait()
 	w.want(1, true, true)
+}
+
+// denySeen: a reset that is under way has made room already, and somebody has seen it; what was refused just before is no answer.
+func denySeen(t *testing.T) {
+	w := newWary(t, deny.Options{})
+	w.want(10, true, true)
+	effect, answer := make(chan struct{}), make(chan struct{})
+	w.inner.Next(fault.Fault{Gate: effect, Late: answer})
+	var operator sync.WaitGroup
+	operator.Go(func() {
+		if err := w.limiter.Reset(context.Background(), "k"); err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Wait()
+	w.want(1, false, true)
+	w.want(1, false, true)
+	close(effect)
+	synctest.Wait()
+	if d, err := w.limiter.Peek(context.Background(), "k", 1); err != nil || !d.Allowed {
+		t.Errorf("after the reset took effect a peek says %+v, %v", d, err)
+	}
+	w.want(1, true, true)
+	close(answer)
+	operator.Wait()
 }
 
 func denyFailed(t *testing.T) {

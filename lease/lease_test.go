@@ -144,6 +144,31 @@ func TestRefilledAheadOfNeed(t *testing.T) {
 	})
 }
 
+// Who waits in line is served from the lease, too.
+func TestWaitFromLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := around(t, shared(t), lease.Options{})
+		limit := stint.PerSecond(100).WithBurst(10_000)
+		limiter, err := stint.NewWith(stint.Options{Store: s}, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warm(t, s, limiter.Limits()[0], "k")
+		held, before := s.Stats().Held, f.asked.Load()
+		for range held / 2 {
+			if err := limiter.Wait(ctx, "k"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if trips := f.asked.Load() - before; trips > 3 {
+			t.Errorf("%d waits with %d units held made %d trips", held/2, held, trips)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Callers that meet on a key share one trip at a time.
 func TestOneTripAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -82,7 +82,7 @@ func (r *run) goThrough() error {
 		timer.Stop()
 	}
 	// Nobody calls any more, and after a while nothing is cut any more.
-	f.Lose, f.Slow = 0, 0
+	r.depot.calm.Store(true)
 	for _, cut := range f.Partitions {
 		time.Sleep(cut.to - time.Since(r.born))
 	}

@@ -101,6 +101,9 @@ func (r *run) pause(p *process, d time.Duration) bool {
 	}
 }
 
+// settle is between two calls of a hurried caller: what goes on beside has its turn, so that a run can be repeated.
+const settle = time.Microsecond
+
 // call is a caller, until the run's calls end or the process does.
 func (r *run) call(p *process, random *rand.Rand) {
 	if len(r.plan.Storms) > 0 {
@@ -112,6 +115,7 @@ func (r *run) call(p *process, random *rand.Rand) {
 		key := fmt.Sprint("key", random.IntN(r.plan.Keys))
 		for range random.IntN(60) {
 			r.once(p, random, key)
+			time.Sleep(settle)
 			if random.IntN(4) == 0 && !r.pause(p, upTo(2*r.plan.Pause)) || p.dead() {
 				break
 			}
@@ -136,7 +140,7 @@ func (r *run) storms(p *process, random *rand.Rand) {
 			return
 		}
 		for calls := int64(0); calls < 4*r.plan.MaxBlock && p.leases.Stats().Held < r.plan.MaxBlock*7/8; calls++ {
-			if r.one(p, key, 1); !r.pause(p, upTo(few)) {
+			if r.one(p, key, 1); !r.pause(p, settle+upTo(few)) {
 				return
 			}
 		}
@@ -152,7 +156,7 @@ func (r *run) storms(p *process, random *rand.Rand) {
 			if !r.one(p, key, 1) {
 				refusals++
 			}
-			if !r.pause(p, upTo(few)) {
+			if !r.pause(p, settle+upTo(few)) {
 				return
 			}
 		}

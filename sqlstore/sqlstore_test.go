@@ -37,6 +37,19 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// Durable is the default, whatever the database's own is.
+func TestDurable(t *testing.T) {
+	for _, c := range []struct {
+		d                dialect
+		durable, relaxed string
+	}{{postgres{}, "WHEN 'off' THEN 'on'", "'synchronous_commit', 'off'"}, {sqlite{}, "synchronous = FULL", "synchronous = NORMAL"}} {
+		durable, relaxed := strings.Join(c.d.settings(&Options{}), ";"), strings.Join(c.d.settings(&Options{Relaxed: true}), ";")
+		if !strings.Contains(durable, c.durable) || strings.Contains(durable, c.relaxed) || !strings.Contains(relaxed, c.relaxed) {
+			t.Errorf("durable: %s\nrelaxed: %s", durable, relaxed)
+		}
+	}
+}
+
 func TestMySQLSource(t *testing.T) {
 	for address, want := range map[string]string{
 		"mysql://u:p%40w@h/d":                        "u:p@w@tcp(h:3306)/d",

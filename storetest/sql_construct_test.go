@@ -82,6 +82,19 @@ func TestSQLTablesAreMadeOnce(t *testing.T) {
 	})
 }
 
+// Where tables are not made in a transaction, a process that dies in between leaves some of them to the next one.
+func TestSQLTablesAreCompleted(t *testing.T) {
+	address := servers.MariaDB(t).Database(t)
+	db, _ := direct(t, address)
+	statements := strings.SplitAfter(sqlstore.Schema(sqlstore.MySQL), ";\n")
+	for _, statement := range statements[:2] {
+		if _, err := db.ExecContext(context.Background(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened(t, address, sqlstore.Options{}).Close()
+}
+
 func TestSQLPostgresPrivileges(t *testing.T) {
 	server := servers.Postgres(t)
 	address := server.Database(t)

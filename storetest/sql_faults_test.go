@@ -71,7 +71,7 @@ func TestSQLDeadlocks(t *testing.T) {
 				done := make(chan error, 1)
 				go func() { done <- all() }() // has a, waits for b
 				time.Sleep(100 * time.Millisecond)
-				_ = lock("a") // closes the circle: one of the two is undone
+				_ = lock("a")     // closes the circle: one of the two is undone
 				_ = tx.Rollback() // it may be undone already
 				if err := <-done; err != nil {
 					t.Fatal(err)

@@ -114,6 +114,16 @@ func TestErrorsShowNoSecret(t *testing.T) {
 	if err := withoutSecret(errors.New("login as u:pw123 failed"), "pw123"); strings.Contains(err.Error(), "pw123") {
 		t.Error(err)
 	}
+	for address, want := range map[string]string{
+		"postgres://u:p%40w@h/d": "p%40w", "postgres://u:p/w@h/d": "p/w", "postgres://u:p:w@h1:1,h2:2/d?x=a@b": "p:w", "postgres://u@h/d": "", "sqlite:/x": "", "": "",
+	} {
+		if got := secretOf(address); got != want {
+			t.Errorf("the password in %s is %q", address, got)
+		}
+	}
+	if err := withoutSecret(errors.New("login with p@w"), "p%40w"); strings.Contains(err.Error(), "p@w") {
+		t.Error(err)
+	}
 	if err := withoutSecret(context.Canceled, "pw123"); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

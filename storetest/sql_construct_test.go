@@ -157,7 +157,7 @@ func TestSQLAddresses(t *testing.T) {
 		"postgres://u:" + secret + "@127.0.0.1:1/x?sslmode=disable":  "connect",
 		"mysql://u:" + secret + "@127.0.0.1:1/x":                     "connect",
 		"mysql://u:" + secret + "%zz@127.0.0.1/x":                    "cannot be read",
-		"postgres://u:" + secret + "@127.0.0.1:port/x?sslmode=never": "cannot be read",
+		"postgres://u:" + secret + "@127.0.0.1:port/x?sslmode=never": "port",
 		"postgres://u:" + secret + "@127.0.0.1/x?sslmode=never":      "sslmode",
 	} {
 		refused(t, address, sqlstore.Options{}, says)

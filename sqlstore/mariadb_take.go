@@ -31,7 +31,7 @@ func (d mariadb) take(ctx context.Context, s *session, t *take) error {
 	if t.clock != nil {
 		args = append(args, t.clock())
 	}
-	for _, n := range t.values(t.limit, t.units) {
+	for _, n := range t.values() {
 		args = append(args, n)
 	}
 	if t.clock != nil {

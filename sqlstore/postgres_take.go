@@ -21,7 +21,7 @@ func (d postgres) take(ctx context.Context, s *session, t *take) error {
 	if t.clock != nil {
 		name, clock = name+" by a clock", "(SELECT clock FROM ask)"
 	}
-	for _, n := range t.values(t.limit, t.units) {
+	for _, n := range t.values() {
 		args = append(args, n)
 	}
 	if t.clock != nil {

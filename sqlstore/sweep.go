@@ -11,7 +11,7 @@ import (
 // sweeper removes rows that say nothing any more, in small steps through the table in the order of its keys.
 type sweeper struct {
 	store *Store
-	quit  chan struct{}
+	end   context.CancelFunc
 	done  chan struct{}
 
 	mu     sync.Mutex
@@ -24,32 +24,24 @@ const (
 )
 
 func startSweeper(s *Store) *sweeper {
-	w := &sweeper{store: s, quit: make(chan struct{}), done: make(chan struct{})}
+	ctx, end := context.WithCancel(context.Background())
+	w := &sweeper{store: s, end: end, done: make(chan struct{})}
 	if s.options.SweepEvery < 0 {
 		close(w.done)
 		return w
 	}
-	go w.run()
+	go w.run(ctx)
 	return w
 }
 
 // run sweeps at intervals: a step, and more after so many writes, so that the table cannot outgrow the sweeper.
-func (w *sweeper) run() {
+func (w *sweeper) run(ctx context.Context) {
 	defer close(w.done)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-w.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	ticker := time.NewTicker(w.store.options.SweepEvery)
 	defer ticker.Stop()
 	for seen := int64(0); ; {
 		select {
-		case <-w.quit:
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
@@ -63,7 +55,7 @@ func (w *sweeper) run() {
 }
 
 func (w *sweeper) stop() {
-	close(w.quit)
+	w.end()
 	<-w.done
 }
 

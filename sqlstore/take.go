@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/record"
@@ -36,8 +37,17 @@ type take struct {
 	after  bool // the record is the one after the take
 }
 
-// statements are written once for each transcription.
-var takes sync.Map // statement by name
+// values are those of the transcription's numbers.
+func (t *take) values() []int64 {
+	at := time.Now().UnixMicro()
+	if t.clock != nil {
+		at = t.clock()
+	}
+	return t.transcription.values(t.limit, t.units, at)
+}
+
+// takes are the statements by name, written once for each transcription.
+var takes sync.Map
 
 func statementOf(name string, write func() string) string {
 	if text, ok := takes.Load(name); ok {

@@ -64,7 +64,7 @@ func opener(address string) limittest.Open {
 // A call takes a transaction here, so the kit tries less than it does in memory.
 func TestSQL(t *testing.T) {
 	each(t, func(t *testing.T, address string) {
-		limittest.StoreWith(t, limittest.StoreOptions{Checks: 4, Rounds: 2}, opener(address))
+		limittest.StoreWith(t, limittest.StoreOptions{Checks: 2, Rounds: 2}, opener(address))
 	})
 }
 

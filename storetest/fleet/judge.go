@@ -25,7 +25,7 @@ func (r *run) nothingStranded(alive []*process) error {
 	f := &r.plan.Faults
 	time.Sleep(r.plan.Life + r.plan.Life/4 + r.plan.Life/500 + 2*f.Delay + time.Millisecond)
 	for _, p := range alive {
-		if st := p.leases.Stats(); st.Held != 0 {
+		if st := p.leases.Stats(); st.Held+st.Returning != 0 {
 			return fmt.Errorf("process %s holds %d units when nobody has called for 1.25 lives of a lease: %+v", p.name, st.Held, st)
 		}
 	}
@@ -201,7 +201,7 @@ func (r *run) allAccountedFor(p *process) (lost int64, err error) {
 		granted += g.taken
 	}
 	st := p.leases.Stats()
-	if st.Leased != st.Held+st.Spent+st.Returned+st.Expired+st.Stranded || st.Held != 0 {
+	if st.Leased != st.Spent+st.Returned+st.Expired+st.Stranded || st.Held+st.Returning != 0 {
 		return lost, fmt.Errorf("the counts do not add up: %+v", st)
 	}
 	if kept := st.Leased - st.Spent; charged != granted+kept && !p.dead() || charged < granted+kept {

@@ -27,7 +27,7 @@ func (d postgres) take(ctx context.Context, s *session, t *take) error {
 	if t.clock != nil {
 		args = append(args, t.clock())
 	}
-	query := statementOf(name, func() string { return d.takeStatement(t.transcription, clock, t.clock != nil) })
+	query := s.written(name, func() string { return d.takeStatement(t.transcription, clock, t.clock != nil) })
 	p, err := s.prepared(ctx, query)
 	if err != nil {
 		return err

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/stint-go/stint"
 )
 
-// sweeper removes rows that say nothing any more, in small steps through the table in the order of its keys.
+// sweeper removes rows that have said nothing for a while, in small steps through the table in the order of its keys.
 type sweeper struct {
 	store *Store
 	end   context.CancelFunc
@@ -21,6 +23,9 @@ type sweeper struct {
 const (
 	sweepRows  = 1000 // that one step looks at
 	sweepSteps = 20   // at most in a row
+
+	// sweepAfter is how long, in ticks, a row stays that says nothing any more: a key in use with a short window comes back.
+	sweepAfter = int64(time.Minute / stint.Tick)
 )
 
 func startSweeper(s *Store) *sweeper {
@@ -59,7 +64,7 @@ func (w *sweeper) stop() {
 	<-w.done
 }
 
-// Sweep removes all rows that say nothing any more, in small steps. The store does it by itself; call it where SweepEvery is
+// Sweep removes all rows that have said nothing for a minute, in small steps. The store does it by itself; call it where SweepEvery is
 // negative, or before the table is measured.
 func (s *Store) Sweep(ctx context.Context) error {
 	s.sweeper.mu.Lock()
@@ -93,7 +98,7 @@ func (w *sweeper) step(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		now = s.instant(now)
+		now = s.instant(now) - sweepAfter
 		from := w.cursor
 		if from == nil {
 			from = []byte{}

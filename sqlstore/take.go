@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -44,18 +43,6 @@ func (t *take) values() []int64 {
 		at = t.clock()
 	}
 	return t.transcription.values(t.limit, t.units, at)
-}
-
-// takes are the statements by name, written once for each transcription.
-var takes sync.Map
-
-func statementOf(name string, write func() string) string {
-	if text, ok := takes.Load(name); ok {
-		return text.(string)
-	}
-	text := write()
-	takes.Store(name, text)
-	return text
 }
 
 // quick does a take of one key by one statement, where there is one. It is not done if the transaction has to decide.

@@ -142,7 +142,7 @@ func (r RedisRow) round(server *RedisServer, decide func(context.Context, string
 		return err
 	}
 	var failed atomic.Pointer[error]
-	times := make([][]time.Duration, r.Callers)
+	times := make([][]float64, r.Callers) // µs
 	began := time.Now()
 	var callers sync.WaitGroup
 	for i := range r.Callers {
@@ -154,7 +154,7 @@ func (r RedisRow) round(server *RedisServer, decide func(context.Context, string
 					return
 				}
 				now := time.Now()
-				times[i] = append(times[i], now.Sub(last))
+				times[i] = append(times[i], float64(now.Sub(last).Nanoseconds())/1e3)
 				last = now
 			}
 		})
@@ -168,12 +168,12 @@ func (r RedisRow) round(server *RedisServer, decide func(context.Context, string
 	if err != nil {
 		return err
 	}
-	all := slices.Sorted(slices.Values(slices.Concat(times...)))
+	all := slices.Concat(times...)
 	n := float64(len(all))
 	into.Rates = append(into.Rates, n/took.Seconds())
 	into.CPU = append(into.CPU, float64((after-before).Microseconds())/n)
-	into.P50 = append(into.P50, float64(all[len(all)/2].Nanoseconds())/1e3)
-	into.P99 = append(into.P99, float64(all[len(all)*99/100].Nanoseconds())/1e3)
+	into.P50 = append(into.P50, quantile(all, 0.5))
+	into.P99 = append(into.P99, quantile(all, 0.99))
 	return nil
 }
 

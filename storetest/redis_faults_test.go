@@ -98,7 +98,7 @@ func TestRedisReadOnlyReplica(t *testing.T) {
 	if a, err := one(30 * time.Second); err != nil || a.Granted != 1 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if err := c.SlaveOf(ctx, "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
+	if err := c.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if a, err := one(200 * time.Millisecond); !errors.Is(err, redisstore.ErrUnreachable) || a.Granted != 0 {
@@ -107,7 +107,7 @@ func TestRedisReadOnlyReplica(t *testing.T) {
 	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 200 * time.Millisecond}); !errors.Is(err, redisstore.ErrUnreachable) {
 		t.Errorf("a store on a replica: %v", err)
 	}
-	if err := c.SlaveOf(ctx, "NO", "ONE").Err(); err != nil {
+	if err := c.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := one(30 * time.Second); err != nil {

@@ -101,10 +101,10 @@ func TestRedisReadOnlyReplica(t *testing.T) {
 	if err := c.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := one(200 * time.Millisecond); !errors.Is(err, redisstore.ErrUnreachable) || a.Granted != 0 {
+	if a, err := one(3 * time.Second); !errors.Is(err, redisstore.ErrUnreachable) || a.Granted != 0 {
 		t.Errorf("a replica: %+v, %v", a, err)
 	}
-	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 200 * time.Millisecond}); !errors.Is(err, redisstore.ErrUnreachable) {
+	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 3 * time.Second}); !errors.Is(err, redisstore.ErrUnreachable) {
 		t.Errorf("a store on a replica: %v", err)
 	}
 	if err := c.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
@@ -264,7 +264,7 @@ func TestRedisPrivileges(t *testing.T) {
 		"redis://limiter:" + password + "@127.0.0.1:1":                redisstore.ErrUnreachable,
 		"redis://limiter:" + password + "@" + server.Addr() + "/none": nil,
 	} {
-		_, err := redisstore.Open(context.Background(), address, redisstore.Options{Timeout: 300 * time.Millisecond})
+		_, err := redisstore.Open(context.Background(), address, redisstore.Options{Timeout: 3 * time.Second})
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", strings.ReplaceAll(address, password, "…"), err, want)
 		} else if strings.Contains(err.Error(), password) {

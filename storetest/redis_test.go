@@ -32,7 +32,7 @@ func redisOpener(address string) limittest.Open {
 
 // TestRedis is the kit on a single server, whole, on a clock that the tests move.
 func TestRedis(t *testing.T) {
-	limittest.StoreWith(t, limittest.StoreOptions{Checks: 30, Rounds: 10}, redisOpener(servers.Redis(t).Address()))
+	limittest.StoreWith(t, limittest.StoreOptions{Checks: 15, Rounds: 5}, redisOpener(servers.Redis(t).Address()))
 }
 
 func TestRedisOnItsOwnClock(t *testing.T) {

@@ -57,7 +57,7 @@ func RedisContestants() []RedisContestant {
 		{"redis_rate", redisRate},
 		{"Stint", stintOn(alone)},
 		{"Stint, batch", stintOn(inBatches(batch.Options{}))},
-		{"Stint, batch of one shard", stintOn(inBatches(batch.Options{Shards: 1}))},
+		{"Stint, batch of four shards", stintOn(inBatches(batch.Options{Shards: 4}))},
 		{"Stint, deny and batch", stintOn(remembering)},
 		{"Stint, leases of up to 100", stintOn(leased(100))},
 		{"Stint, leases of up to 1000", stintOn(leased(1000))},

@@ -95,29 +95,6 @@ func (m *Memory) nowFor(l *Limit) (int64, error) {
 // unaligned stands for all limits that count by the store's own clock.
 var unaligned Limit
 
-// Refund implements [Store].
-func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce uint64) (Answer, Mark, error) {
-	now, err := m.nowFor(l)
-	if err != nil {
-		return Answer{}, 0, err
-	}
-	t, err := m.table(l)
-	if err != nil {
-		return Answer{}, 0, err
-	}
-	// The notes stay locked until the units are back, so that no reset comes between.
-	m.notes.mu.Lock()
-	defer m.notes.mu.Unlock()
-	if worth, err := m.notes.use(m, l, key, op.Wait, nonce, now); err != nil || !worth {
-		return Answer{}, NewMark(now), err
-	}
-	a, mark, err := m.settle(t, m.seed.hash(key), l, key, op, now)
-	if err != nil {
-		delete(m.notes.used, nonce)
-	}
-	return a, mark, err
-}
-
 // Block implements [Store].
 func (m *Memory) Block(_ context.Context, l *Limit, key string, d time.Duration) error {
 	if m.unusual.Load()&closedFlag != 0 {

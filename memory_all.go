@@ -21,7 +21,10 @@ type grip struct {
 // All implements [Store]. The slots are held in the order of their addresses, so that calls with the same claims in another
 // order wait for each other and never in a circle.
 func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error {
-	var few [4]grip
+	if m.allWarm(claims, into) {
+		return nil
+	}
+	var few [fewClaims]grip
 	grips := few[:0]
 	if len(claims) > len(few) {
 		grips = make([]grip, 0, len(claims))
@@ -253,7 +256,7 @@ func settleHeld(grips []grip) {
 // decideHeld asks every strategy, and leaves in the grips the states of a call that is granted.
 func decideHeld(grips []grip, claims []Claim, into []Outcome) bool {
 	granted, times := true, int64(math.MaxInt64)
-	var few [4]State
+	var few [fewClaims]State
 	next := few[:0]
 	for k := range grips {
 		g := &grips[k]
@@ -276,10 +279,7 @@ func decideHeld(grips []grip, claims []Claim, into []Outcome) bool {
 		c, o := &claims[g.claim], &into[g.claim]
 		switch {
 		case !granted && o.Granted > 0:
-			// It would have been granted alone. Nothing is charged, so what is left is what was left.
-			would := o.Granted
-			_, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, LookOp(c.Op.Min))
-			o.Granted = would
+			o.wouldBeGranted(c.Limit, g.state, g.now, c.Op)
 		case granted && c.Op.inSteps() && o.Granted != c.Op.Min*times:
 			g.state, o.Answer = c.Limit.Strategy.Apply(g.state, c.Limit, g.now, TakeOp(c.Op.Min*times))
 		default:

@@ -40,8 +40,7 @@ func (m *Memory) restore(name string) error {
 	for d.number() == 1 && d.reason == "" {
 		saved = append(saved, d.table())
 	}
-	var kept notes
-	d.notes(&kept)
+	keys, used := d.notes()
 	if d.reason == "" && len(d.data) > 0 {
 		d.reason = "it goes on after its end"
 	}
@@ -59,9 +58,13 @@ func (m *Memory) restore(name string) error {
 	m.seed = key
 	m.start = max(m.start, at)
 	m.saved = saved
-	m.notes.keys, m.notes.used = kept.keys, kept.used
-	for _, x := range kept.keys {
+	m.notes.keys = keys
+	m.notes.known.Store(int64(len(keys)))
+	for _, x := range keys {
 		m.notes.count(m, note{}, x)
+	}
+	for _, r := range used {
+		m.notes.receipts.shard(r.nonce).add(r.nonce, r.until, at)
 	}
 	return nil
 }
@@ -170,18 +173,26 @@ func (d *decoder) sketch() *sketch {
 }
 
 // notes reads what save wrote.
-func (d *decoder) notes(n *notes) {
-	n.keys, n.used = make(map[noteKey]note), make(map[uint64]int64)
+func (d *decoder) notes() (map[noteKey]note, []usedReceipt) {
+	keys := make(map[noteKey]note)
 	for left := d.number(); left > 0 && d.reason == ""; left-- {
-		n.keys[noteKey{d.text(), d.text()}] = note{d.number(), d.number(), d.number()}
+		keys[noteKey{d.text(), d.text()}] = note{d.number(), d.number(), d.number()}
 	}
+	var used []usedReceipt
 	for left := d.number(); left > 0 && d.reason == ""; left-- {
-		n.used[uint64(d.number())] = d.number()
+		if r := (usedReceipt{uint64(d.number()), d.number()}); r.nonce != 0 && r.until > 0 {
+			used = append(used, r)
+		}
 	}
+	return keys, used
 }
 
 // save writes the notes: blocks in force, resets and used receipts.
 func (n *notes) save(e *encoder) {
+	var used []usedReceipt
+	for i := range n.receipts {
+		used = n.receipts[i].appendUsed(used)
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	e.number(int64(len(n.keys)))
@@ -192,10 +203,10 @@ func (n *notes) save(e *encoder) {
 		e.number(x.reset)
 		e.number(x.until)
 	}
-	e.number(int64(len(n.used)))
-	for nonce, until := range n.used {
-		e.number(int64(nonce))
-		e.number(until)
+	e.number(int64(len(used)))
+	for _, r := range used {
+		e.number(int64(r.nonce))
+		e.number(r.until)
 	}
 }
 

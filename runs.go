@@ -328,7 +328,10 @@ func (l *Limit) refundRuns(r *runs, s State, now, n, at int64) (State, Answer) {
 	case low < r.count-1:
 		s = l.rewriteRuns(r, s, low, n, n == units)
 	}
-	return r.state(s, l.ticks), l.runsAnswer(r, now, n)
+	if s = r.state(s, l.ticks); r.count == 0 {
+		s.A = now << fractionBits // as good as new from now on, which a store may like to know
+	}
+	return s, l.runsAnswer(r, now, n)
 }
 
 // rewriteRuns writes the runs to a new ring, where run i has n units less or is left out. Cells that the old state counts

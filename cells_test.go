@@ -1,6 +1,10 @@
 package stint
 
-import "testing"
+import (
+	"fmt"
+	"runtime"
+	"testing"
+)
 
 func TestCells(t *testing.T) {
 	var none *Cells
@@ -18,5 +22,26 @@ func TestCells(t *testing.T) {
 	}
 	if bare := *c; len(bare.Pairs()) != 0 || len((&Cells{}).Pairs()) != 0 {
 		t.Error("a copied head has cells")
+	}
+}
+
+// The garbage collector sees what the slots of a segment point to, whatever its size.
+func TestCellsSurviveCollections(t *testing.T) {
+	m, clock := newTestMemory(t, MemoryOptions{})
+	l := newTestLimiter(t, m, PerHour(100))
+	garbage := make([]*Cells, 1000)
+	for take := range int64(6) {
+		for k := range 3000 {
+			if d, err := l.Take(t.Context(), fmt.Sprint(k), 1); err != nil || d.Remaining != 99-take {
+				t.Fatalf("take %d of key %d leaves %d (%v)", take, k, d.Remaining, err)
+			}
+			clock.advance(Tick)
+			c := NewCells(fewCells)
+			for i := range c.Pairs() {
+				c.Pairs()[i] = Pair{-1, -1}
+			}
+			garbage[k%len(garbage)] = c
+		}
+		runtime.GC()
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Memory keeps the counts in the process: the store of a single machine, and the default. A decision on a warm key takes some
-// tens of nanoseconds, most of it the reading of the clock, and allocates nothing; a key of a one-word strategy takes about 30
+// tens of nanoseconds, most of it the reading of the clock, and allocates nothing; a key of a one-word strategy takes about 25
 // bytes, whatever its length. Memory follows the live keys up and down in small steps, without a goroutine and without a pause.
 //
 // Keys are known by a 63-bit keyed hash: the chance that any two of n live keys of a limit meet is n²/2^64 (10 million keys: 5

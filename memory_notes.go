@@ -25,7 +25,7 @@ type note struct {
 	until   int64 // when the reset no longer matters
 }
 
-// maxNotes bounds the notes of either kind; that of receipts nearly, since each shard has its part.
+// maxNotes bounds the notes of either kind; that of receipts has a bound of its own.
 const maxNotes = 1 << 20
 
 // blockedUntil is the end of the key's block, or 0.
@@ -86,14 +86,15 @@ func (n *notes) count(m *Memory, old, now note) {
 
 // use marks a receipt as used, and says whether it is worth anything. The nonce's shard is locked.
 func (n *notes) use(shard *receiptShard, l *Limit, key string, taken int64, nonce uint64, now int64) (bool, error) {
-	if nonce != 0 && shard.seen(nonce, now) {
+	place, seen := shard.find(nonce, now)
+	if seen && nonce != 0 {
 		return false, ErrReceiptUsed
 	}
 	until := taken + l.horizon()
 	if taken > now || until <= now || n.known.Load() > 0 && taken <= n.resetAt(l.ID, key) {
 		return false, nil
 	}
-	if nonce != 0 && !shard.add(nonce, until, now) {
+	if nonce != 0 && !shard.add(place, nonce, until, now) {
 		return false, ErrFull
 	}
 	return true, nil

@@ -3,30 +3,29 @@ package stint
 import (
 	"context"
 	"sync"
+	"unsafe"
 )
 
 // receipts are the nonces of receipts that were used, each until it could not be worth anything any more. They lie in shards with
-// a lock each, in open addressing, and every one that comes in sweeps a place or two: so a used receipt costs no allocation, and
-// what is too old makes room by itself.
+// a lock each. A nonce lies in one of the few places from its home on, and takes the place of one that is too old: so a used receipt
+// costs no allocation, and nothing has to be cleaned up.
 type receipts [64]receiptShard
 
 type receiptShard struct {
 	mu     sync.Mutex // held until the units are back; by a reset, those of all shards: nothing comes between a reset and its note
 	places []usedReceipt
-	used   int   // places
-	hand   int   // the next place to sweep
-	looked int64 // when all of it was last swept at its bound
+	_      [lineSize - 32]byte
 }
 
 type usedReceipt struct {
 	nonce uint64
-	until int64 // 0: the place is free
+	until int64
 }
 
 const (
+	receiptReach  = 12 // places where a nonce may lie
 	leastReceipts = 16
-	mostReceipts  = maxNotes / len(receipts{}) * 5 / 4 // in a shard, since they are not spread quite evenly
-	receiptSweep  = 1 << 12                            // places of a shard looked at in a step of housekeeping
+	mostReceipts  = 1 << 16 // places of a shard, of which a quarter is used when the first nonce finds no room: half a million or more in all
 )
 
 // shard is where a nonce belongs.
@@ -47,116 +46,96 @@ func (r *receipts) unlock() {
 	}
 }
 
-// home is the place where the search for a nonce begins.
-func (s *receiptShard) home(nonce uint64) int { return int(spread(nonce)>>30) & (len(s.places) - 1) }
+// homeOf is the first place of a nonce among so many, a power of two.
+func homeOf(nonce uint64, places int) int { return int(spread(nonce)>>30) & (places - 1) }
 
-// find is the nonce's place, or the free one where it would go, and whether it is there.
-func (s *receiptShard) find(nonce uint64) (int, bool) {
-	if len(s.places) == 0 {
-		return 0, false
+// foresee asks for a nonce's places, before the clock is read and without the lock: what it reads is nothing but a hint, so the race
+// detector may not watch.
+//
+//go:norace
+func (s *receiptShard) foresee(nonce uint64) {
+	if places := s.places; len(places) > 0 {
+		at := uintptr(unsafe.Pointer(unsafe.SliceData(places))) + uintptr(homeOf(nonce, len(places)))*unsafe.Sizeof(usedReceipt{})
+		prefetchCells(at, (receiptReach-2)<<cellBits) // so far apart are the first and the last
 	}
-	for i := s.home(nonce); ; i = (i + 1) & (len(s.places) - 1) {
+}
+
+// find looks for a nonce that is still remembered. If it is not there, place is one for it, or -1.
+func (s *receiptShard) find(nonce uint64, now int64) (place int, seen bool) {
+	place = -1
+	if len(s.places) == 0 {
+		return place, false
+	}
+	i := homeOf(nonce, len(s.places))
+	for range receiptReach {
 		switch p := &s.places[i]; {
-		case p.until == 0:
-			return i, false
+		case p.until <= now:
+			place = i
 		case p.nonce == nonce:
 			return i, true
 		}
+		i = (i + 1) & (len(s.places) - 1)
 	}
+	return place, false
 }
 
-// seen says whether the nonce was used and is remembered.
-func (s *receiptShard) seen(nonce uint64, now int64) bool {
-	i, there := s.find(nonce)
-	return there && s.places[i].until > now
-}
-
-// add remembers a nonce, if there is room. until is above 0.
-func (s *receiptShard) add(nonce uint64, until, now int64) bool {
-	s.sweep(2, now)
-	if s.used >= mostReceipts && now >= s.looked+skewEvery {
-		s.looked = now
-		s.sweep(len(s.places), now)
+// add remembers a nonce that is not there, at the place that find gave; false if there is no room.
+func (s *receiptShard) add(place int, nonce uint64, until, now int64) bool {
+	for n := 2 * len(s.places); place < 0 && n <= mostReceipts; n *= 2 {
+		s.resize(max(leastReceipts, n), now)
+		place, _ = s.find(nonce, now)
 	}
-	if s.used >= mostReceipts {
+	if place < 0 {
 		return false
 	}
-	if 4*(s.used+1) > 3*len(s.places) {
-		s.resize(max(leastReceipts, 2*len(s.places)))
-	}
-	i, there := s.find(nonce)
-	if !there {
-		s.used++
-	}
-	s.places[i] = usedReceipt{nonce, until}
+	s.places[place] = usedReceipt{nonce, until}
 	return true
 }
 
 // remove forgets a nonce.
-func (s *receiptShard) remove(nonce uint64) {
-	if i, there := s.find(nonce); there {
-		s.free(i)
+func (s *receiptShard) remove(nonce uint64, now int64) {
+	if i, seen := s.find(nonce, now); seen {
+		s.places[i] = usedReceipt{}
 	}
 }
 
-// free empties a place, and moves up those behind it that would not be found any more.
-func (s *receiptShard) free(i int) {
-	mask := len(s.places) - 1
-	for j := i; ; {
-		j = (j + 1) & mask
-		p := s.places[j]
-		if p.until == 0 {
-			break
-		}
-		if home := s.home(p.nonce); (j-home)&mask >= (j-i)&mask {
-			s.places[i] = p
-			i = j
-		}
-	}
-	s.places[i] = usedReceipt{}
-	s.used--
-}
-
-// sweep looks at so many places in turn, and frees those that are too old.
-func (s *receiptShard) sweep(n int, now int64) {
-	for ; n > 0 && len(s.places) > 0; n-- {
-		s.hand &= len(s.places) - 1
-		if p := &s.places[s.hand]; p.until != 0 && p.until <= now {
-			s.free(s.hand) // and look at what moved here the next time
+// resize moves the nonces that matter to so many places, if they fit.
+func (s *receiptShard) resize(n int, now int64) {
+	other := receiptShard{places: make([]usedReceipt, n)}
+	for _, p := range s.places {
+		if p.until <= now {
 			continue
 		}
-		s.hand++
-	}
-}
-
-// resize moves the nonces to so many places.
-func (s *receiptShard) resize(places int) {
-	old := s.places
-	s.places = make([]usedReceipt, places)
-	for _, p := range old {
-		if p.until != 0 {
-			i, _ := s.find(p.nonce)
-			s.places[i] = p
+		i, _ := other.find(p.nonce, now)
+		if i < 0 {
+			return
 		}
+		other.places[i] = p
 	}
+	s.places = other.places
 }
 
-// forget is a shard's step of housekeeping: it sweeps a part, and gives memory back where little is left.
+// forget is a shard's step of housekeeping: it gives memory back where little matters.
 func (s *receiptShard) forget(now int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sweep(min(receiptSweep, len(s.places)), now)
-	if len(s.places) > leastReceipts && 8*s.used < len(s.places) {
-		s.resize(len(s.places) / 2)
+	used := 0
+	for i := range s.places {
+		if s.places[i].until > now {
+			used++
+		}
+	}
+	if len(s.places) > leastReceipts && 8*used < len(s.places) {
+		s.resize(len(s.places)/2, now)
 	}
 }
 
-// appendUsed appends the nonces.
-func (s *receiptShard) appendUsed(to []usedReceipt) []usedReceipt {
+// appendUsed appends the nonces that matter.
+func (s *receiptShard) appendUsed(to []usedReceipt, now int64) []usedReceipt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.places {
-		if p.until != 0 {
+		if p.until > now {
 			to = append(to, p)
 		}
 	}
@@ -171,12 +150,13 @@ func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce ui
 	}
 	h := m.seed.hash(key)
 	s, lines := t.dir.Load().place(h)
+	shard := m.notes.receipts.shard(nonce)
+	shard.foresee(nonce)
 	p := t.foresee(s, lines, h)
 	now, err := m.nowFor(l)
 	if err != nil {
 		return Answer{}, 0, err
 	}
-	shard := m.notes.receipts.shard(nonce)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	if worth, err := m.notes.use(shard, l, key, op.Wait, nonce, now); err != nil || !worth {
@@ -187,7 +167,7 @@ func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce ui
 	}
 	a, mark, err := m.settle(t, h, l, key, op, now)
 	if err != nil {
-		shard.remove(nonce)
+		shard.remove(nonce, now)
 	}
 	return a, mark, err
 }

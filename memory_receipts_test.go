@@ -23,62 +23,64 @@ func TestReceiptShardAgainstAMap(t *testing.T) {
 		if random.IntN(10) == 0 {
 			s.forget(now)
 		}
-		nonce := random.Uint64() >> 40 << 34 // some meet, and many begin their search at one place
+		nonce := random.Uint64()
 		if len(nonces) > 0 && random.IntN(2) == 0 {
 			nonce = nonces[random.IntN(len(nonces))]
 		}
-		if seen := s.seen(nonce, now); seen != (model[nonce] > now) {
+		place, seen := s.find(nonce, now)
+		if seen != (model[nonce] > now) {
 			t.Fatalf("step %d: %x is seen: %v, and is remembered until %d at %d", step, nonce, seen, model[nonce], now)
-		} else if seen && random.IntN(4) > 0 {
-			continue
 		}
-		if random.IntN(20) == 0 {
-			s.remove(nonce)
+		switch until := now + 1 + random.Int64N(2000); {
+		case random.IntN(20) == 0:
+			s.remove(nonce, now)
 			delete(model, nonce)
-			continue
+		case seen:
+		case !s.add(place, nonce, until, now):
+			t.Fatalf("step %d: no room for %x", step, nonce)
+		default:
+			model[nonce] = until
+			nonces = append(nonces, nonce)
 		}
-		until := now + 1 + random.Int64N(2000)
-		if !s.add(nonce, until, now) {
-			t.Fatalf("step %d: no room for %x beside %d", step, nonce, s.used)
-		}
-		model[nonce] = until
-		nonces = append(nonces, nonce)
 	}
 	for nonce, until := range model {
-		if s.seen(nonce, now) != (until > now) {
+		if _, seen := s.find(nonce, now); seen != (until > now) {
 			t.Errorf("%x is remembered until %d at %d", nonce, until, now)
 		}
 	}
 }
 
-// What a shard remembers takes as much memory as what can still matter, under any number of receipts; at its bound it takes no more.
+// What a shard remembers takes memory for what can still matter, under any number of receipts; at its bound it takes no more.
 func TestReceiptShardIsBounded(t *testing.T) {
 	var s receiptShard
-	for i := range 200_000 {
-		if now := int64(i); !s.add(rand.Uint64(), now+100, now) {
+	add := func(until, now int64) bool {
+		nonce := rand.Uint64()
+		place, _ := s.find(nonce, now)
+		return s.add(place, nonce, until, now)
+	}
+	for i := range int64(200_000) {
+		if !add(i+100, i) {
 			t.Fatal("no room")
 		}
 	}
-	if len(s.places) > 512 {
+	if len(s.places) > 2048 {
 		t.Errorf("%d places for 100 receipts that matter", len(s.places))
 	}
-	full := 0
-	for range 2 * mostReceipts {
-		if !s.add(rand.Uint64(), 1<<50, 1<<20) {
-			full++
-		}
+	var kept int
+	for add(1<<50, 1<<20) {
+		kept++
 	}
-	if full < mostReceipts || s.used > mostReceipts {
-		t.Errorf("%d of %d were turned away, %d kept", full, 2*mostReceipts, s.used)
+	if least := (1 << 19) / len(receipts{}); kept < least || len(s.places) != mostReceipts {
+		t.Errorf("%d kept in %d places, want %d or more", kept, len(s.places), least)
 	}
-	if !s.add(1, 1<<51, 1<<50) {
+	if !add(1<<51, 1<<50) {
 		t.Error("no room after all were too old")
 	}
 	for range 1000 {
 		s.forget(1 << 52)
 	}
-	if s.used != 0 || len(s.places) != leastReceipts {
-		t.Errorf("%d places, %d of them used, after all were too old", len(s.places), s.used)
+	if len(s.places) != leastReceipts {
+		t.Errorf("%d places after all were too old", len(s.places))
 	}
 }
 

@@ -64,7 +64,10 @@ func (m *Memory) restore(name string) error {
 		m.notes.count(m, note{}, x)
 	}
 	for _, r := range used {
-		m.notes.receipts.shard(r.nonce).add(r.nonce, r.until, at)
+		shard := m.notes.receipts.shard(r.nonce)
+		if place, seen := shard.find(r.nonce, at); !seen {
+			shard.add(place, r.nonce, r.until, at)
+		}
 	}
 	return nil
 }
@@ -188,10 +191,10 @@ func (d *decoder) notes() (map[noteKey]note, []usedReceipt) {
 }
 
 // save writes the notes: blocks in force, resets and used receipts.
-func (n *notes) save(e *encoder) {
+func (n *notes) save(e *encoder, now int64) {
 	var used []usedReceipt
 	for i := range n.receipts {
-		used = n.receipts[i].appendUsed(used)
+		used = n.receipts[i].appendUsed(used, now)
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()

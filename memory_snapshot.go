@@ -163,7 +163,7 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 		e.saved(saved, m.earliest(now))
 	}
 	e.number(-1)
-	m.notes.save(e)
+	m.notes.save(e, m.earliest(now))
 	e.flush()
 	if e.err == nil {
 		_, e.err = e.w.Write(e.sum.Sum(nil))

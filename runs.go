@@ -115,8 +115,19 @@ func (l *Limit) takeRun(s State, now, n int64) (State, Answer, bool) {
 	cells := s.Log.Pairs()
 	head, count := int(s.C>>cellBits), int(s.C&cellMask)
 	newest, gone := s.A>>fractionBits-l.ticks, now-l.ticks
-	if newest <= gone || newest > now || uint(head) >= uint(len(cells)) || uint(count-1) >= uint(len(cells)-1) {
+	if uint(head) >= uint(len(cells)) || uint(count) >= uint(len(cells)) || newest > now {
 		return s, Answer{}, false
+	}
+	if newest <= gone || count == 0 { // nothing counts
+		if n > l.capacity {
+			return s, Answer{}, false
+		}
+		if head += count; head >= len(cells) {
+			head -= len(cells)
+		}
+		cells[head].Units = s.B
+		s.A, s.B, s.C = (now+l.ticks)<<fractionBits, s.B+n, int64(head<<cellBits|1)
+		return s, Answer{Granted: n, Remaining: l.capacity - n, Reset: l.ticks}, true
 	}
 	last := head + count - 1
 	if last >= len(cells) {

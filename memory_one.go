@@ -136,7 +136,9 @@ func (m *Memory) oneUnusual(l *Limit, key string, op Op) (Answer, Mark, error) {
 			return m.blocked(t, h, l, key, op, now, until)
 		}
 	case Clear:
-		m.notes.mu.Lock() // no refund comes between the note and the reset
+		m.notes.receipts.lock() // no refund comes between the note and the reset
+		defer m.notes.receipts.unlock()
+		m.notes.mu.Lock()
 		defer m.notes.mu.Unlock()
 		if err := m.notes.reset(m, l, key, now); err != nil {
 			return Answer{}, 0, err

@@ -43,8 +43,10 @@ type dialect interface {
 	// parameters rewrites the question marks of a statement into the dialect's parameters.
 	parameters(query string) string
 
-	// failure sorts the errors of the database.
+	// failure sorts the errors of the database, and answered says whether an error is the database's own answer to a statement, which
+	// then has changed nothing.
 	failure(err error) failure
+	answered(err error) bool
 }
 
 // failure is what an error of the database says about the transaction that met it.

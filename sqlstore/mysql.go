@@ -18,6 +18,18 @@ func (mysql) settings(*Options) []string {
 	}
 }
 
+// recognized is the dialect of the server that answers.
+func (d mysql) recognized(ctx context.Context, s *session) (dialect, error) {
+	var version string
+	if err := s.conn.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		return nil, err
+	}
+	if strings.Contains(version, "MariaDB") {
+		return mariadb{}, nil
+	}
+	return d, nil
+}
+
 func (mysql) begin() string { return "START TRANSACTION" }
 
 // myClock is in UTC: in the session's time zone an hour may come twice. It is the instant at which a statement begins.
@@ -91,6 +103,11 @@ func (mysql) failure(err error) failure {
 		return noDatabase
 	}
 	return other
+}
+
+func (mysql) answered(err error) bool {
+	number := myNumber(err)
+	return number >= 1000 && number < 2000 && number != 1053 && number != 1317 // it is shutting down, or was interrupted
 }
 
 // myNumber is the number of a MySQL error, as every driver puts it at the beginning of its text; 0 if it has none.

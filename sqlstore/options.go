@@ -24,7 +24,8 @@ type Options struct {
 	// Timeout bounds every call, the wait for a connection and for a lock included. Default: 5 s. A context's earlier deadline holds.
 	Timeout time.Duration
 
-	// SweepEvery is how often a small step removes rows that say nothing any more. Default: 1 s. Negative: never; then call Sweep.
+	// SweepEvery is how often a small step removes rows that have said nothing for a minute. Default: 1 s, and never with a Clock. Negative:
+	// never; then call Sweep.
 	SweepEvery time.Duration
 
 	// Clock replaces the clock, for tests: instants in ticks ([stint.Tick]) since the Unix epoch. nil is the database's own, and for
@@ -47,6 +48,9 @@ func (o *Options) validate(d Dialect) error {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Second
+	}
+	if o.SweepEvery == 0 && o.Clock != nil {
+		o.SweepEvery = -1 // such a clock may be set back between its reading and the removal
 	}
 	if o.SweepEvery == 0 {
 		o.SweepEvery = time.Second

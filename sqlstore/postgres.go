@@ -12,12 +12,16 @@ import (
 // statement serves any number of them.
 type postgres struct{}
 
+// settings are one statement. Every statement of the store finds its rows by their keys: a plan that was made while the table was small
+// would read all of it, and to plan anew each time is slow.
 func (postgres) settings(o *Options) []string {
-	commit := "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+	commit := "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END"
 	if o.Relaxed {
-		commit = "SET synchronous_commit = off"
+		commit = "'off'"
 	}
-	return []string{"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED", commit}
+	return []string{"SELECT set_config('synchronous_commit', " + commit + ", false), set_config('default_transaction_isolation', 'read committed', false)," +
+		" set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)," +
+		" set_config('plan_cache_mode', 'force_generic_plan', false)"}
 }
 
 func (postgres) begin() string { return "BEGIN" }
@@ -82,11 +86,7 @@ func (postgres) parameters(query string) string {
 }
 
 func (postgres) failure(err error) failure {
-	var coded interface{ SQLState() string } // the errors of pgx and of lib/pq
-	if !errors.As(err, &coded) {
-		return other
-	}
-	switch code := coded.SQLState(); {
+	switch code := pgState(err); {
 	case code == "40001", code == "40P01", code == "55P03":
 		return conflict
 	case code == "42P01", code == "3F000":
@@ -97,6 +97,20 @@ func (postgres) failure(err error) failure {
 		return noDatabase
 	}
 	return other
+}
+
+func (postgres) answered(err error) bool {
+	code := pgState(err)
+	return code != "" && !strings.HasPrefix(code, "57P") && !strings.HasPrefix(code, "08") // it is shutting down, or the connection failed
+}
+
+// pgState is the SQLSTATE of an error of pgx or lib/pq; "" if it has none.
+func pgState(err error) string {
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) {
+		return coded.SQLState()
+	}
+	return ""
 }
 
 // byteas is an array of the rows' keys.

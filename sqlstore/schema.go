@@ -32,6 +32,9 @@ func statements(d Dialect, v int) string {
 
 // prepare checks that the tables are there and of this version, and makes them if they may be made.
 func (s *Store) prepare(ctx context.Context, d Dialect) error {
+	if err := s.recognize(ctx); err != nil {
+		return explained(s.dialect, "connect", err)
+	}
 	found, err := s.version(ctx)
 	if err == nil && found == 0 {
 		if s.options.NoSchema {
@@ -46,6 +49,22 @@ func (s *Store) prepare(ctx context.Context, d Dialect) error {
 		return &SchemaError{found, version, fmt.Sprintf("the tables are of version %d and this process knows %d: update this process", found, version)}
 	}
 	return s.permitted(ctx)
+}
+
+// recognize asks the database what it is, where a dialect is that of several.
+func (s *Store) recognize(ctx context.Context) error {
+	se, err := s.sessions.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.sessions.put(se)
+	if d, several := s.dialect.(mysql); several {
+		s.dialect, err = d.recognized(ctx, se)
+		if err != nil {
+			s.dialect, se.broken = d, true
+		}
+	}
+	return err
 }
 
 // version is that of the tables that are there; 0 if there are none.
@@ -117,18 +136,15 @@ func (s *Store) permitted(ctx context.Context) error {
 		return explained(s.dialect, "connect", err)
 	}
 	defer s.sessions.put(se)
-	never := []byte("never")
 	for _, try := range []struct{ doing, statement string }{
-		{"read the keys", "SELECT count(*) FROM stint_keys WHERE k = ?"},
-		{"write the keys", "UPDATE stint_keys SET keep_until = keep_until WHERE k = ?"},
+		{"read and write the keys", "UPDATE stint_keys SET keep_until = keep_until WHERE k = ?"},
 		{"remove keys", "DELETE FROM stint_keys WHERE k = ?"},
-		{"read the limits' values", "SELECT count(*) FROM stint_values WHERE limit_id = ?"},
-		{"remove used receipts", "DELETE FROM stint_receipts WHERE k = ?"},
 		{"make keys", "INSERT INTO stint_keys (" + columns + ") SELECT " + columns + " FROM stint_keys WHERE k = ?"},
 		{"write the limits' values", "INSERT INTO stint_values SELECT * FROM stint_values WHERE limit_id = ?"},
+		{"remove used receipts", "DELETE FROM stint_receipts WHERE k = ?"},
 		{"write used receipts", "INSERT INTO stint_receipts SELECT * FROM stint_receipts WHERE k = ?"},
 	} {
-		if _, err := se.conn.ExecContext(ctx, s.dialect.parameters(try.statement), never); err != nil {
+		if _, err := se.conn.ExecContext(ctx, s.dialect.parameters(try.statement), []byte("never")); err != nil {
 			se.broken = true
 			return explained(s.dialect, try.doing, err)
 		}

@@ -9,12 +9,14 @@ import (
 // sqlite is SQLite: one file, one writer at a time, in any number of processes on one machine.
 type sqlite struct{}
 
+// settings let a statement wait for another process for a moment only: a driver cannot end such a wait when its context ends, and
+// the store tries again by itself.
 func (sqlite) settings(o *Options) []string {
 	flush := "FULL"
 	if o.Relaxed {
 		flush = "NORMAL"
 	}
-	return []string{"PRAGMA busy_timeout = 5000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = " + flush}
+	return []string{"PRAGMA busy_timeout = 100", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = " + flush}
 }
 
 // A transaction that began as a reader could not become the writer while another one is.
@@ -70,3 +72,5 @@ func (sqlite) failure(err error) failure {
 	}
 	return other
 }
+
+func (sqlite) answered(error) bool { return true }

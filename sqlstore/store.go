@@ -80,6 +80,9 @@ func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op
 		return stint.Answer{}, 0, err
 	}
 	defer cancel()
+	if o, done, err := s.quick(ctx, l, key, op); done || err != nil {
+		return o.Answer, o.Mark, err
+	}
 	claims := [1]stint.Claim{{Limit: l, Key: key, Op: op}}
 	var into [1]stint.Outcome
 	if err := s.steps(ctx, claims[:], into[:]); err != nil {
@@ -128,7 +131,7 @@ func (s *Store) steps(ctx context.Context, claims []stint.Claim, into []stint.Ou
 				continue
 			}
 			r.limit = c.Limit
-			changed := false
+			var changed bool
 			*o, changed = r.record.Step(c.Limit, now, c.Op, earlier)
 			r.changed = r.changed || changed
 		}
@@ -201,7 +204,7 @@ func (s *Store) Refund(ctx context.Context, l *stint.Limit, key string, op stint
 			}
 			r.changed = true // so that the use is written even if nothing came back
 		}
-		changed := false
+		var changed bool
 		o, changed = r.record.Step(l, now, op, s.earlier(ctx, se))
 		r.changed = r.changed || changed
 		if o.Err != nil {

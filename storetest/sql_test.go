@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	_ "github.com/mattn/go-sqlite3" // the driver of sqlite: URLs
@@ -59,12 +61,36 @@ func opener(address string) limittest.Open {
 	}
 }
 
+// A call takes a transaction here, so the kit tries less than it does in memory.
 func TestSQL(t *testing.T) {
-	each(t, func(t *testing.T, address string) { limittest.Store(t, opener(address)) })
+	each(t, func(t *testing.T, address string) {
+		limittest.StoreWith(t, limittest.StoreOptions{Checks: 2, Rounds: 2}, opener(address))
+	})
 }
 
+// What the clock changes is the same for all strategies: here are one that is a statement, one by the wall clock, one by transactions.
 func TestSQLOnItsOwnClock(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
-		limittest.StoreWith(t, limittest.StoreOptions{RealClock: true}, opener(address))
-	})
+	o := limittest.StoreOptions{
+		RealClock: true, Checks: 1, Rounds: 1, Strategies: []stint.Strategy{stint.TokenBucket{}, stint.FixedWindow{}, stint.SlidingLog{}},
+	}
+	each(t, func(t *testing.T, address string) { limittest.StoreWith(t, o, opener(address)) })
+}
+
+// direct is the database itself, as its driver opens it, and how a first parameter is written there.
+func direct(t testing.TB, address string) (db *sql.DB, parameter string) {
+	t.Helper()
+	driver, source, parameter := "pgx", address, "$1"
+	if rest, ok := strings.CutPrefix(address, "mysql://"); ok {
+		user, rest, _ := strings.Cut(rest, "@")
+		host, name, _ := strings.Cut(rest, "/")
+		driver, source, parameter = "mysql", user+"@tcp("+host+")/"+name, "?"
+	} else if file, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		driver, source, parameter = "sqlite3", file, "?"
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db, parameter
 }

@@ -21,12 +21,12 @@ type mariadb struct{}
 
 func (mariadb) name() string { return "MariaDB" }
 
-func (mariadb) make(dir string) error {
+func (mariadb) make(ctx context.Context, dir string) error {
 	path, err := find("mariadb-install-db")
 	if err != nil {
 		return err
 	}
-	c := exec.Command(path, "--no-defaults", "--user=root", "--datadir="+dir, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
+	c := exec.CommandContext(ctx, path, "--no-defaults", "--user=root", "--datadir="+dir, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}

@@ -33,7 +33,7 @@ func (postgres) bin() (string, error) {
 	return filepath.Dir(path), err
 }
 
-func (p postgres) make(dir string) error {
+func (p postgres) make(ctx context.Context, dir string) error {
 	bin, err := p.bin()
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (p postgres) make(dir string) error {
 	if err != nil {
 		return err
 	}
-	c := exec.Command(filepath.Join(bin, "initdb"), "-D", dir, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
+	c := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", dir, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
 	c.SysProcAttr, c.Dir = attributes, dir
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)

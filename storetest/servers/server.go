@@ -3,6 +3,7 @@ package servers
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,7 +35,7 @@ type program interface {
 	name() string
 
 	// make makes a data directory, once in a test process; others are copies of it.
-	make(dir string) error
+	make(ctx context.Context, dir string) error
 
 	// command starts the server on a directory.
 	command(ctx context.Context, dir string, port int, durable bool) (*exec.Cmd, error)
@@ -102,7 +103,8 @@ func own(t testing.TB, p program) *Server {
 // give gives a test up: it is skipped where the program is not there.
 func give(t testing.TB, p program, err error) {
 	t.Helper()
-	if missing, ok := err.(errMissing); ok {
+	var missing errMissing
+	if errors.As(err, &missing) {
 		t.Skipf("%s is not on this machine; `make servers` installs it", string(missing))
 	}
 	t.Fatalf("start %s: %v", p.name(), err)
@@ -133,7 +135,7 @@ func started(p program, durable bool) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out, err := exec.Command("cp", "-a", template+"/.", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), "cp", "-a", template+"/.", dir).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("copy %s: %w: %s", template, err, out)
 	}
 	s := &Server{program: p, dir: dir}
@@ -157,7 +159,7 @@ func templateOf(p program) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := p.make(dir); err != nil {
+	if err := p.make(context.Background(), dir); err != nil {
 		return "", err
 	}
 	if shared.templates == nil {
@@ -188,9 +190,14 @@ func freePort() (int, error) {
 // Start starts a server that was killed, on what it had.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	if err := s.start(true); err != nil {
-		t.Fatalf("start %s again: %v", s.program.name(), err)
+	var err error
+	for range 50 {
+		if err = s.start(true); err == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond) // what is left of the old one is still ending
 	}
+	t.Fatalf("start %s again: %v", s.program.name(), err)
 }
 
 func (s *Server) start(durable bool) error {

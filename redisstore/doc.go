@@ -5,10 +5,11 @@
 //	limiter, err := stint.NewWith(stint.Options{Store: store}, stint.PerHour(100))
 //
 // Put package batch around it where many goroutines decide at once: it is what makes a shared store fast. One call of a script then
-// decides for all of them in one round trip, and the server's own time for a decision falls from some ten microseconds to a
-// fraction of one on a hot key, and to a few on cold ones.
+// decides for all of them in one round trip, and a decision costs the server a small part of the time of a call of its own, on a hot
+// key least. For a single server one shard is best, since it makes the largest batches. Without it each decision is a call of the
+// script, as with other limiters on Redis.
 //
-//	merged, err := batch.New(store, batch.Options{})
+//	merged, err := batch.New(store, batch.Options{Shards: 1})
 //
 // # What holds
 //

@@ -109,7 +109,7 @@ func masterOf(t *testing.T, c *servers.RedisCluster, l *stint.Limit) (*servers.R
 // granted twice, no call fails.
 func resharding(t *testing.T, cluster *servers.RedisCluster) {
 	s := redisOpened(t, cluster.Address())
-	l := ownLimit(t, "reshard", 2000)
+	l := unchanging(t, "reshard", 2000)
 	take(t, s, l, "k")
 	from, key := masterOf(t, cluster, l)
 	x := startLoad(s, l, 8, 30*time.Second)
@@ -189,7 +189,7 @@ func clusterFailover(t *testing.T, cluster *servers.RedisCluster) {
 	}
 	defer theirs.Close()
 	const units = 100_000
-	l := ownLimit(t, "failover", units)
+	l := unchanging(t, "failover", units)
 	take(t, own, l, "k")
 	master, key := masterOf(t, cluster, l)
 	x, y := startLoad(own, l, 4, 300*time.Millisecond), startLoad(theirs, l, 4, 300*time.Millisecond)
@@ -229,7 +229,7 @@ func TestRedisSentinel(t *testing.T) {
 	sentinels := servers.NewRedisSentinels(t)
 	s := redisOpened(t, sentinels.Address())
 	const units = 2000
-	l := ownLimit(t, "sentinel", units)
+	l := unchanging(t, "sentinel", units)
 	x := startLoad(s, l, 4, 300*time.Millisecond)
 	x.answeredAfter(t, time.Now())
 	sentinels.Master.Kill()

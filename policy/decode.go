@@ -166,7 +166,7 @@ func (d *decoder) unknown(line, column int, at *place, what, name string, known 
 		allowed = "there is none"
 	}
 	d.report(Mistake{Line: line, Column: column, Field: at.String(), Found: fmt.Sprintf("unknown %s %s", what, quote(name)),
-		Allowed: allowed, Meant: nearest(name, known)})
+		Allowed: allowed, Meant: Nearest(name, known)})
 }
 
 // wrongKind reports a node of another kind than is read here.
@@ -196,7 +196,7 @@ func (d *decoder) word(n *Node, at *place, words ...string) (string, bool) {
 			}
 		}
 		d.report(Mistake{Line: n.Line, Column: n.Column, Field: at.String(), Found: "found " + quote(n.Text),
-			Allowed: "allowed is " + strings.Join(words, ", "), Meant: nearest(n.Text, words)})
+			Allowed: "allowed is " + strings.Join(words, ", "), Meant: Nearest(n.Text, words)})
 		return "", false
 	}
 	d.wrongKind(n, at, strings.Join(words, ", "))

@@ -241,7 +241,7 @@ func parsePart(text string) (Key, error) {
 		case "plan", "route":
 			return Attribute(kind), nil
 		}
-		return Key{}, &KeyError{Text: text, Meant: nearest(text, keyWords), Allowed: "allowed is " + aKey}
+		return Key{}, &KeyError{Text: text, Meant: Nearest(text, keyWords), Allowed: "allowed is " + aKey}
 	}
 	if name == "" || len(name) > maxKeyName {
 		return Key{}, &KeyError{Text: text, Allowed: fmt.Sprintf("the name has 1 to %d bytes", maxKeyName)}
@@ -271,7 +271,7 @@ func parsePart(text string) (Key, error) {
 		return Fixed(name), nil
 	}
 	e := &KeyError{Text: text, Allowed: "allowed is " + aKey}
-	if near := nearest(kind, keyNames); near != "" {
+	if near := Nearest(kind, keyNames); near != "" {
 		e.Meant = near + ":" + name
 	}
 	return Key{}, e

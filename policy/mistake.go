@@ -91,8 +91,8 @@ func oneOf(words []string) string {
 	return strings.Join(words, ", ")
 }
 
-// nearest is the word that was probably meant by a misspelt one; empty if none is near.
-func nearest(word string, words []string) string {
+// Nearest is the word that was probably meant by a misspelt one; empty if none is near. Errors say "did you mean" with it.
+func Nearest(word string, words []string) string {
 	if len(word) > 64 {
 		return ""
 	}

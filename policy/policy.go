@@ -140,11 +140,11 @@ func (d *decoder) store(p *draft, n *Node, at *place) {
 	case text == "memory":
 	case !isURL:
 		d.report(Mistake{Line: n.Line, Column: n.Column, Field: at.String(), Found: "found " + quote(redacted(text)),
-			Meant: nearest(text, append([]string{"memory"}, stores...)), Allowed: "allowed is " + allowed})
+			Meant: Nearest(text, append([]string{"memory"}, stores...)), Allowed: "allowed is " + allowed})
 		return
 	case !slices.Contains(stores, scheme):
 		d.report(Mistake{Line: n.Line, Column: n.Column, Field: at.String(), Found: "found a store of the kind " + quote(scheme),
-			Meant: nearest(scheme, stores), Allowed: "allowed is " + allowed})
+			Meant: Nearest(scheme, stores), Allowed: "allowed is " + allowed})
 		return
 	case err != nil || rest == "" || scheme != "sqlite" && !strings.HasPrefix(rest, "//"):
 		d.mistake(n, at, "found "+quote(redacted(text)), "a store is an address such as "+scheme+"://user:password@host:port; write special characters as %XX")

@@ -131,7 +131,7 @@ func (d *decoder) routeWhole(r *routeDraft, n *Node, at *place) {
 	r.Key.each(func(k Key) {
 		if k.path != "" && !r.Match.Path.has(k.path) {
 			d.report(Mistake{Line: r.key.Line, Column: r.key.Column, Field: at.field("key").String(), Found: "found path:" + k.path,
-				Allowed: fmt.Sprintf("the path %s has no {%s}", quote(r.Match.Path.text), k.path), Meant: nearest(k.path, r.Match.Path.Names())})
+				Allowed: fmt.Sprintf("the path %s has no {%s}", quote(r.Match.Path.text), k.path), Meant: Nearest(k.path, r.Match.Path.Names())})
 		}
 	})
 }

@@ -38,8 +38,8 @@ var arrows = map[string][]string{
 
 // testArrows are what tests may import in addition.
 var testArrows = map[string][]string{
-	"limittest": {"policy", "httplimit"}, // vectors of addresses and of keys
-	"service":   {"limittest"},
+	"limittest": {"policy", "httplimit"},    // vectors of addresses and of keys
+	"service":   {"limittest", "storetest"}, // servers that tests start
 }
 
 func TestImportsGoDownward(t *testing.T) {

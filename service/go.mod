@@ -9,8 +9,10 @@ require (
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/ncruces/go-sqlite3 v0.37.0
+	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stint-go/stint v0.0.0
 	github.com/stint-go/stint/redisstore v0.0.0
+	github.com/stint-go/stint/storetest v0.0.0
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v4 v4.0.0
 	golang.org/x/sys v0.49.0
@@ -25,7 +27,6 @@ require (
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/ncruces/go-sqlite3-wasm/v6 v6.5.35401 // indirect
 	github.com/ncruces/julianday v1.0.0 // indirect
-	github.com/redis/go-redis/v9 v9.23.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
@@ -34,3 +35,7 @@ require (
 replace github.com/stint-go/stint => ../
 
 replace github.com/stint-go/stint/redisstore => ../redisstore
+
+replace github.com/stint-go/stint/storetest => ../storetest
+
+replace github.com/stint-go/stint/limittest => ../limittest

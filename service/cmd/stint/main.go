@@ -53,6 +53,7 @@ const (
 var errNo = errors.New("no")
 
 func main() {
+	quietDrivers()
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -54,12 +53,16 @@ type Stack struct {
 	failover *failover.Store
 	shown    string // the address without secrets
 	log      *slog.Logger
-	lost     time.Time    // since when; the failover's goroutine has it
-	told     atomic.Int64 // the calls without an answer that the log knows of
+	lost     time.Time // since when; the failover's goroutine has it
 }
 
-// startWithin bounds how long the start waits for the store.
-const startWithin = time.Second
+// startWithin bounds how long the start waits for the store, and the others how long it takes until a store counts as not there: one
+// that makes its tables takes longer.
+const (
+	startWithin     = time.Second
+	openRedisWithin = time.Second
+	openSQLWithin   = 5 * time.Second
+)
 
 // NewStack makes a stack on the store at an address. Where that is not there it is a lost one, and comes when it is. The error is
 // of an address or options that can never do.
@@ -99,6 +102,12 @@ func NewStack(ctx context.Context, address string, o StackOptions) (*Stack, erro
 }
 
 func openBatched(ctx context.Context, address string, o Options) (stint.Store, error) {
+	within := openSQLWithin
+	if k, err := kindOf(address); err == nil && k == redis {
+		within = openRedisWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	inner, err := Open(ctx, address, o)
 	if err != nil {
 		return nil, err
@@ -125,9 +134,12 @@ func Check(address string) error {
 	if err == nil {
 		return s.Close()
 	}
-	// What has got as far as the network has read the address.
-	if errors.Is(err, context.Canceled) || strings.Contains(err.Error(), context.Canceled.Error()) || strings.Contains(err.Error(), "operation was canceled") {
-		return nil
+	// What has got as far as the network has read the address. Its error may be a text alone, with secrets taken out.
+	secrets := secretsIn(address)
+	for _, sign := range []error{context.Canceled, errors.New("operation was canceled")} {
+		if errors.Is(err, sign) || strings.Contains(err.Error(), withoutSecrets(sign, secrets).Error()) {
+			return nil
+		}
 	}
 	return err
 }
@@ -151,9 +163,6 @@ func (s *Stack) SetChoices(choices map[string]failover.Choice, instances int) er
 	return errors.Join(s.failover.SetChoices(choices), s.failover.SetInstances(instances))
 }
 
-// Lost says whether the store is lost now.
-func (s *Stack) Lost() bool { return s.failover.Stats().Lost }
-
 // lookEvery is how often calls that got no answer are told of.
 const lookEvery = 10 * time.Second
 
@@ -161,20 +170,17 @@ const lookEvery = 10 * time.Second
 func (s *Stack) Watch(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
+	for before := s.failover.Stats(); ; {
 		select {
 		case <-tick.C:
-			s.look()
+			now := s.failover.Stats()
+			if calls := now.Failures - before.Failures; calls > 0 && !now.Lost && now.Losses == before.Losses {
+				s.log.Warn("calls got no answer of the store in time, and on-store-loss decided them; if this goes on, give it a longer deadline",
+					"store", s.shown, "calls", calls, "error", now.Cause)
+			}
+			before = now
 		case <-ctx.Done():
 			return
 		}
-	}
-}
-
-func (s *Stack) look() {
-	now := s.failover.Stats()
-	if fresh := now.Failures - s.told.Swap(now.Failures); fresh > 0 && !now.Lost {
-		s.log.Warn("calls got no answer of the store in time, and were decided by on-store-loss; if this goes on, raise the store's deadline",
-			"store", s.shown, "calls", fresh, "error", now.Cause)
 	}
 }

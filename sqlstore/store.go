@@ -50,7 +50,12 @@ func newStore(ctx context.Context, s *Store, d Dialect, o Options) (*Store, erro
 	s.registry.Save, s.registry.Load = s.saveValues, s.findValues
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	if err := s.prepare(ctx, d); err != nil {
+	err = s.prepare(ctx, d)
+	// Where a database has one writer, as SQLite, others that write or open it at the same moment are in the way for a moment.
+	for tries := 1; err != nil && s.dialect.failure(err) == conflict && pause(ctx, tries); tries++ {
+		err = s.prepare(ctx, d)
+	}
+	if err != nil {
 		s.sessions.close()
 		return nil, withoutSecret(err, s.secret)
 	}

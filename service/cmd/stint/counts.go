@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/failover"
@@ -91,11 +91,6 @@ func withoutStore(p *policy.Policy, loss policy.StoreLoss, value *stint.Limit) s
 // quietDrivers keeps the drivers of stores from writing to the standard error by themselves: what they meet they return, too, and it
 // is logged from there, once.
 func quietDrivers() {
-	redis.SetLogger(nothing{})
-	_ = mysql.SetLogger(nothing{}) // it refuses nil alone
+	logging.Disable()                       // of the Redis client
+	_ = mysql.SetLogger(&mysql.NopLogger{}) // it refuses nil alone
 }
-
-type nothing struct{}
-
-func (nothing) Print(...any)                           {}
-func (nothing) Printf(context.Context, string, ...any) {}

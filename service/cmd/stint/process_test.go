@@ -52,9 +52,16 @@ func TestMain(m *testing.M) {
 // ended runs the program to its end.
 func ended(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return fed(t, "", args...)
+}
+
+// fed runs the program to its end, with a standard input.
+func fed(t *testing.T, input string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Stdin = strings.NewReader(input)
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
 	if failed := cmd.Run(); failed != nil {

@@ -26,7 +26,7 @@ type proxyCommand struct {
 	Headers         []string      `default:"ietf" placeholder:"ietf|x|x-seconds|draft-6|none" help:"How answers say what is left."`
 	Shadow          bool          `help:"Only mark what would be refused, and let it pass."`
 	PreserveHost    bool          `help:"Send the upstream the Host that the client sent, not the upstream's own."`
-	Store           string        `default:"memory" placeholder:"URL" help:"Where the counts live: memory, or a store that several proxies share, such as redis://host, postgres://host/database or sqlite:FILE."`
+	Store           string        `default:"memory" placeholder:"URL" env:"STINT_STORE" help:"Where the counts live: memory, or a store that several proxies share, such as redis://host, postgres://host/database or sqlite:FILE."`
 	StoreDeadline   time.Duration `placeholder:"TIME" help:"How long a call waits for a shared store. Default: 25ms for Redis, 250ms for databases."`
 	OnStoreLoss     string        `default:"closed" enum:"closed,open,local" help:"What a call gets while a shared store is lost: closed refuses it, open admits it, local gives each of the instances its share."`
 	Instances       int           `placeholder:"K" help:"How many proxies share the store, for --on-store-loss local."`

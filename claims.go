@@ -223,7 +223,10 @@ func (l *Limiter) shadow(ctx context.Context, c *Claim, admitted bool, s *scratc
 	}
 	err := l.doOne(ctx, c.Limit, c.Key, op, c.Op.Min, into)
 	if err == nil && !into.Allowed {
-		into.Allowed, into.Reason, into.RetryAfter = true, Shadowed, 0
+		if into.RetryAfter != Unknown { // else the limit has not refused it: nobody could ask
+			into.Reason = Shadowed
+		}
+		into.Allowed, into.RetryAfter = true, 0
 	}
 	return err
 }

@@ -38,10 +38,9 @@ var arrows = map[string][]string{
 
 // testArrows are what tests may import in addition.
 var testArrows = map[string][]string{
-	"limittest": {"policy", "httplimit"}, // vectors of addresses and of keys
-	"service":   {"limittest"},
-
-	"redisstore": {"batch"}, // an example
+	"limittest":  {"policy", "httplimit"},    // vectors of addresses and of keys
+	"service":    {"limittest", "storetest"}, // servers that tests start
+	"redisstore": {"batch"},                  // an example
 }
 
 func TestImportsGoDownward(t *testing.T) {

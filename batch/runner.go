@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -53,6 +54,11 @@ func (r *runner) serve() {
 	for r.gather() {
 		r.ask()
 		r.deliver()
+		if len(r.waiters) > 1 {
+			// Those who were answered run first. If they call again they are in line by then: without this most of the next calls
+			// would be lone ones, which cost the store as much as a merged one.
+			runtime.Gosched()
+		}
 	}
 	empty = true
 }

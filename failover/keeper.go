@@ -16,8 +16,10 @@ var probeLimit = stint.PerSecond(1_000_000).WithBurst(1_000_000).WithID(ProbeID)
 // keep opens the store, brings it back when it is lost, and charges what is owed, until the context ends. It sleeps while there is
 // nothing to do.
 func (s *Store) keep(ctx context.Context) {
+	told := false // that the store is lost
 	for first := true; ; first = false {
 		s.tend(ctx)
+		s.tell(ctx, &told)
 		if first && s.options.Open != nil {
 			close(s.tried)
 		}
@@ -29,12 +31,26 @@ func (s *Store) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
+			s.tell(ctx, &told)
 			if !s.breaker.whole() && !sleep(ctx, s.options.Retry) {
 				return
 			}
 		case <-retry:
 		}
 	}
+}
+
+// tell tells Options.OnChange how the store is, unless it was told so before.
+func (s *Store) tell(ctx context.Context, told *bool) {
+	lost, _, cause := s.breaker.lost()
+	if s.options.OnChange == nil || lost == *told || ctx.Err() != nil {
+		return
+	}
+	*told = lost
+	if !lost {
+		cause = nil
+	}
+	s.options.OnChange(lost, cause)
 }
 
 // sleep is false if the context ended first.

@@ -42,7 +42,7 @@ type Options struct {
 	Choices map[string]Choice
 	Default Choice
 
-	// Instances is how many instances share the limits. Required where a choice is Local.
+	// Instances is how many instances share the limits. Required where a choice is Local. See also [Store.SetInstances].
 	Instances int
 
 	// Grace is how long after the loss Open and Local are in force; then they refuse like Closed. Default: without end.
@@ -61,6 +61,10 @@ type Options struct {
 	// as by Closed. Default: 100,000.
 	MaxKeys int64
 
+	// OnChange is told that the store is lost, and by which failure, and that it is back; a store that is not there at the start is
+	// lost. Always in turn, on the wrapper's goroutine, which it holds up. Default: nobody is told.
+	OnChange func(lost bool, cause error)
+
 	// Clock is the clock of the shares, for tests; see stint.MemoryOptions.
 	Clock func() int64
 }
@@ -78,7 +82,7 @@ func (o *Options) validate() error {
 		return fmt.Errorf("failover: options: a bound is negative (Timeout %v, Instances %d, Grace %v, Failures %d, Retry %v, Probes %d, MaxKeys %d)",
 			o.Timeout, o.Instances, o.Grace, o.Failures, o.Retry, o.Probes, o.MaxKeys)
 	}
-	if err := o.check(o.Choices); err != nil {
+	if err := o.check(o.Choices, o.Instances); err != nil {
 		return err
 	}
 	if o.Timeout == 0 {
@@ -99,8 +103,8 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// check says what is wrong with the choices.
-func (o *Options) check(chosen map[string]Choice) error {
+// check says what is wrong with the choices of so many instances.
+func (o *Options) check(chosen map[string]Choice, instances int) error {
 	if o.Default > Local {
 		return fmt.Errorf("failover: options: unknown choice %d by default", o.Default)
 	}
@@ -111,7 +115,7 @@ func (o *Options) check(chosen map[string]Choice) error {
 		}
 		local = local || c == Local
 	}
-	if local && o.Instances == 0 {
+	if local && instances == 0 {
 		return fmt.Errorf("failover: options: the choice local needs Instances, by which each knows its share")
 	}
 	return nil

@@ -10,11 +10,25 @@ import (
 // shares are what this instance enforces by itself, counted in a memory store of its own. They are never filled up but by time, so
 // that a store that comes and goes gives nobody more than one that stays away.
 type shares struct {
-	store     *stint.Memory
-	instances int64
+	store *stint.Memory
 
-	mu     sync.Mutex
-	limits map[*stint.Limit]*stint.Limit // nil: the limit has no share
+	mu        sync.Mutex
+	instances int
+	limits    map[*stint.Limit]*stint.Limit // nil: the limit has no share
+}
+
+// among is how many instances share the limits; 0 if that was not said.
+func (s *shares) among() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.instances
+}
+
+// divide changes how many instances share the limits. A share keeps its ID, so its keys carry over what they have used.
+func (s *shares) divide(instances int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.instances, s.limits = instances, nil
 }
 
 // maxShares bounds the limits whose shares are kept ready. They are made again when needed.
@@ -31,7 +45,7 @@ func (s *shares) of(l *stint.Limit) *stint.Limit {
 	if s.limits == nil || len(s.limits) >= maxShares {
 		s.limits = make(map[*stint.Limit]*stint.Limit)
 	}
-	share, err := shareOf(l, s.instances)
+	share, err := shareOf(l, int64(max(1, s.instances)))
 	if err != nil {
 		share = nil
 	}

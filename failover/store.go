@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ func New(inner stint.Store, o Options) (*Store, error) {
 	}
 	s := &Store{options: o, probing: probing, tried: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.choices.Store(&o.Choices)
-	s.shares.store, s.shares.instances = memory, int64(max(1, o.Instances))
+	s.shares.store, s.shares.instances = memory, o.Instances
 	s.owed.most = o.MaxKeys
 	s.breaker.most, s.breaker.wake = o.Failures, s.wake
 	if inner != nil {
@@ -64,10 +65,22 @@ func New(inner stint.Store, o Options) (*Store, error) {
 
 // SetChoices changes Options.Choices while calls go on, as a policy does that is read again. The map must not change afterwards.
 func (s *Store) SetChoices(choices map[string]Choice) error {
-	if err := s.options.check(choices); err != nil {
+	if err := s.options.check(choices, s.shares.among()); err != nil {
 		return err
 	}
 	s.choices.Store(&choices)
+	return nil
+}
+
+// SetInstances changes Options.Instances while calls go on. What a share has used it keeps under its new size.
+func (s *Store) SetInstances(instances int) error {
+	if instances < 0 {
+		return fmt.Errorf("failover: %d instances: must be 0 or more", instances)
+	}
+	if err := s.options.check(*s.choices.Load(), instances); err != nil {
+		return err
+	}
+	s.shares.divide(instances)
 	return nil
 }
 

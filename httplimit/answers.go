@@ -114,9 +114,8 @@ func NewRenderer(a Answers) (*Renderer, error) {
 	return e, nil
 }
 
-// WriteHeaders says in the header what the decisions leave, in every dialect. Decisions by no limit, or by an unlimited one,
-// say nothing. key is who
-// was counted, empty if the limits count by different keys.
+// WriteHeaders says in the header what the decisions leave, in every dialect. Decisions by no limit, by an unlimited one, or
+// refused because the store is lost, say nothing. key is who was counted, empty if the limits count by different keys.
 func (e *Renderer) WriteHeaders(h http.Header, key string, decisions []stint.Decision) {
 	e.write(h, &Report{Decisions: telling(decisions), Key: key})
 }
@@ -131,7 +130,13 @@ func telling(decisions []stint.Decision) []stint.Decision {
 	return decisions
 }
 
-func tells(d *stint.Decision) bool { return d.By != nil && d.Limit != math.MaxInt64 }
+func tells(d *stint.Decision) bool { return d.By != nil && d.Limit != math.MaxInt64 && !unasked(d) }
+
+// unasked says that the store is lost and nothing was put in its place, so that nobody knows what is left. In shadow such a call
+// passes.
+func unasked(d *stint.Decision) bool {
+	return d.Reason == stint.Degraded && (d.RetryAfter == stint.Unknown || d.Allowed && d.Granted == 0 && d.Remaining == 0)
+}
 
 // write is WriteHeaders with the report made; its decisions are telling ones.
 func (e *Renderer) write(h http.Header, r *Report) {

@@ -50,7 +50,7 @@ func (JSON) Append(dst []byte, f *Refusal) []byte {
 	}{
 		Error: f.Decision.Reason.String(), Message: f.Detail, Status: f.Status, RetryAfter: f.RetryAfter, Policies: f.Policies(),
 	}
-	if f.Decision.By != nil {
+	if f.Decision.By != nil && !unasked(&f.Decision) {
 		reset := stint.Seconds(f.Decision.ResetAfter)
 		object.Limit, object.Remaining, object.ResetAfter = &f.Decision.Limit, &f.Decision.Remaining, &reset
 	}

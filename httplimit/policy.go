@@ -164,6 +164,7 @@ func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *htt
 	if d.route.Mode == policy.Shadow {
 		v.shadow(w.Header())
 	}
+	v.report.Decisions = telling(v.report.Decisions)
 	switch {
 	case !v.decision[0].Allowed:
 		f := d.renderer.Refusal(v.decision[0], v.report.Decisions)
@@ -179,7 +180,7 @@ func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *htt
 	}
 }
 
-// decide takes what the claims ask for, and notes the decision. The charge is to be settled after the response; nil if it is
+// decide takes what the claims ask for, and notes the decisions. The charge is to be settled after the response; nil if it is
 // final.
 func (h *PolicyHandler) decide(v *visit, d *door, claims []stint.Claim) (*charge, error) {
 	if d.options.Charge != nil {
@@ -187,7 +188,7 @@ func (h *PolicyHandler) decide(v *visit, d *door, claims []stint.Claim) (*charge
 		if err != nil {
 			return nil, err
 		}
-		v.decidedByAll(reservation.Decision, reservation.Decisions)
+		v.decision[0], v.report.Decisions = reservation.Decision, reservation.Decisions
 		return &charge{reservation: reservation, reserved: claims[0].Op.Max, cost: d.options.Charge, slots: d.slots,
 			failed: d.options.OnError}, nil
 	}
@@ -198,12 +199,12 @@ func (h *PolicyHandler) decide(v *visit, d *door, claims []stint.Claim) (*charge
 	decisions = decisions[:len(claims)]
 	strictest, err := h.options.Limiter.TakeAll(v.Context, claims, decisions)
 	if err == nil {
-		v.decidedByAll(strictest, decisions)
+		v.decision[0], v.report.Decisions = strictest, decisions
 	}
 	return nil, err
 }
 
-// shadow marks a call that would have been refused if its route were enforced.
+// shadow marks a call that would have been refused if its route were enforced, by a limit or by a lost store.
 func (v *visit) shadow(h http.Header) {
 	for i := range v.report.Decisions {
 		d := &v.report.Decisions[i]
@@ -214,6 +215,8 @@ func (v *visit) shadow(h http.Header) {
 	if slices.ContainsFunc(v.report.Decisions, func(d stint.Decision) bool { return d.Reason == stint.Shadowed }) {
 		v.decision[0].Reason = stint.Shadowed
 		h["Stint-Shadow"] = []string{stint.Limited.String()}
+	} else if slices.ContainsFunc(v.report.Decisions, func(d stint.Decision) bool { return unasked(&d) }) {
+		h["Stint-Shadow"] = []string{stint.Degraded.String()}
 	}
 }
 

@@ -1,6 +1,7 @@
 package httplimit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -389,6 +390,68 @@ func TestPolicyStoreLost(t *testing.T) {
 	s.expect(t, 204, "GET", "/open")
 	if told != 2 {
 		t.Errorf("told %d times", told)
+	}
+}
+
+// lost is a store that says what package failover does with the choice closed.
+type lost struct{ stint.Store }
+
+func (lost) All(_ context.Context, _ []stint.Claim, into []stint.Outcome) error {
+	for i := range into {
+		into[i], _ = lostOutcome()
+	}
+	return nil
+}
+
+func (lost) One(context.Context, *stint.Limit, string, stint.Op) (stint.Answer, stint.Mark, error) {
+	o, err := lostOutcome()
+	return o.Answer, o.Mark, err
+}
+
+func lostOutcome() (stint.Outcome, error) {
+	return stint.Outcome{Answer: stint.Answer{Wait: stint.Forever}, Mark: stint.NewMark(0).Degraded().Unknown()}, nil
+}
+
+// A lost store is no denial: the answer is no 429, and says nothing of what nobody knows, be it when to come back or what is left.
+func TestPolicyStoreLostIsNoDenial(t *testing.T) {
+	s := servePolicy(t, `{"headers": ["ietf", "x"], "limits": {"a": "1/s", "b": "2/s"}, "routes": [
+		{"match": {"path": "/text"}, "key": "address", "limits": ["a", "b"]},
+		{"match": {"path": "/json"}, "key": "address", "limits": ["a", "b"], "over-limit": {"format": "json", "status": 420}},
+		{"match": {"path": "/problem"}, "key": "address", "limits": ["a"], "over-limit": "problem"},
+		{"match": {"path": "/reserved"}, "key": "address", "limits": ["a"], "charge-on": "2xx"},
+		{"match": {"path": "/shadow"}, "key": "address", "limits": ["a"], "mode": "shadow"}]}`,
+		func(o *httplimit.PolicyOptions) {
+			limiter, err := stint.NewWith(stint.Options{Store: lost{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Limiter = limiter
+			o.OnError = func(_ *http.Request, err error) { t.Error(err) }
+		})
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/text":     {503, "The rate limit cannot be checked right now"},
+		"/reserved": {503, "The rate limit cannot be checked right now"},
+		"/json":     {503, `{"error":"degraded","message":"The rate limit cannot be checked right now","status":503}`},
+		"/problem": {503, `{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",` +
+			`"title":"Request cannot be satisfied due to temporary server capacity constraints","status":503,` +
+			`"detail":"The rate limit cannot be checked right now"}`},
+		"/shadow": {204, ""},
+	} {
+		w := s.expect(t, want.status, "GET", path)
+		if w.Body.String() != want.body {
+			t.Errorf("%s: %s", path, w.Body)
+		}
+		for _, name := range []string{"Retry-After", "Ratelimit", "Ratelimit-Policy", "X-Ratelimit-Remaining"} {
+			if value := w.Header().Get(name); value != "" {
+				t.Errorf("%s: %s: %s", path, name, value)
+			}
+		}
+		if marked := w.Header().Get("Stint-Shadow"); (marked == "degraded") != (path == "/shadow") {
+			t.Errorf("%s: Stint-Shadow %q", path, marked)
+		}
 	}
 }
 

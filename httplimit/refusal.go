@@ -84,7 +84,7 @@ func newRefusal(strictest stint.Decision, decisions []stint.Decision, jitter int
 func (f *Refusal) Policies() []string {
 	var names []string
 	for i := range f.Decisions {
-		if d := &f.Decisions[i]; !d.Allowed && d.By != nil {
+		if d := &f.Decisions[i]; !d.Allowed && d.By != nil && !unasked(d) {
 			names = append(names, PolicyName(d.By))
 		}
 	}

@@ -215,13 +215,13 @@ func (d *decoder) number(n *Node, at *place, least, most int64) int64 {
 }
 
 // duration reads a span of time of Go's form; 0 if it is none.
-func (d *decoder) duration(n *Node, at *place, most time.Duration) time.Duration {
+func (d *decoder) duration(n *Node, at *place, least, most time.Duration) time.Duration {
 	if n.Kind == Scalar {
-		if v, err := time.ParseDuration(n.Text); err == nil && v >= 0 && v <= most {
+		if v, err := time.ParseDuration(n.Text); err == nil && v >= least && v <= most {
 			return v
 		}
 	}
-	d.wrongKind(n, at, fmt.Sprintf("a span of time up to %v, such as 500ms, 30s or 1m30s", most))
+	d.wrongKind(n, at, fmt.Sprintf("a span of time from %v to %v, such as 500ms or 1.5s", least, most))
 	return 0
 }
 

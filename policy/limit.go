@@ -21,9 +21,6 @@ type Limit struct {
 	// OnStoreLoss says what a call gets while the store cannot be reached.
 	OnStoreLoss StoreLoss
 
-	// MaxWait is how long a door that can let calls wait may do so. 0: not at all.
-	MaxWait time.Duration
-
 	// Line and Column say where in the file it stands.
 	Line, Column int
 
@@ -68,7 +65,9 @@ const (
 	maxLimits = 20_000
 	maxPlans  = 1_000
 	maxRoutes = 100_000
-	maxWait   = time.Hour
+
+	maxInstances = 1_000_000
+	maxDeadline  = 10 * time.Second
 )
 
 // limitDraft is what a map says of a limit.
@@ -81,7 +80,7 @@ type limitDraft struct {
 	strategyNode *Node
 	carry        stint.Carry
 	loss         StoreLoss
-	wait         time.Duration
+	lossNode     *Node
 }
 
 var limitFields = fields[limitDraft]{
@@ -98,10 +97,9 @@ var limitFields = fields[limitDraft]{
 	}},
 	{"on-store-loss", func(d *decoder, l *limitDraft, n *Node, at *place) {
 		if w, ok := d.word(n, at, storeLosses...); ok {
-			l.loss = StoreLoss(slices.Index(storeLosses, w))
+			l.loss, l.lossNode = StoreLoss(slices.Index(storeLosses, w)), n
 		}
 	}},
-	{"max-wait", func(d *decoder, l *limitDraft, n *Node, at *place) { l.wait = d.duration(n, at, maxWait) }},
 }
 
 // planFields are what a plan may say of a limit: its values. How it is kept stays the limit's own.
@@ -172,7 +170,11 @@ func (d *decoder) limits(p *Policy, n *Node, at *place) {
 		if !ok {
 			return
 		}
-		l.OnStoreLoss, l.MaxWait = draft.loss, draft.wait
+		l.OnStoreLoss = draft.loss
+		if l.OnStoreLoss == LossLocal && p.Instances == 0 && p.Store != "memory" { // which cannot be lost
+			d.mistake(draft.lossNode, at.field("on-store-loss"), `found "local" without instances, by which each knows its share`,
+				"say beside store how many there are, such as instances: 4")
+		}
 		l.draft = draft.rate
 		l.draft.ID, l.draft.OnChange = l.ID, draft.carry
 		l.Value = d.compile(l.draft, f.Value, at)

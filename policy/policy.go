@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Policy says which limits hold for which calls. It never changes once it is made, so it is safe for concurrent use; a new
@@ -16,6 +17,12 @@ type Policy struct {
 
 	// Store is where the counts live: "memory", or the URL of a shared store.
 	Store string
+
+	// StoreDeadline bounds how long a call waits for a shared store; 0 for what suits the store.
+	StoreDeadline time.Duration
+
+	// Instances is how many instances share a store, by which each knows its share while that is lost; 0 if the file does not say.
+	Instances int
 
 	// Headers are the dialects in which responses say what is left: ietf, x, x-seconds, draft-6; or none. Default: ietf.
 	Headers []string
@@ -72,6 +79,10 @@ type draft struct {
 
 var policyFields = fields[draft]{
 	{"store", (*decoder).store},
+	{"store-deadline", func(d *decoder, p *draft, n *Node, at *place) {
+		p.StoreDeadline = d.duration(n, at, time.Millisecond, maxDeadline)
+	}},
+	{"instances", func(d *decoder, p *draft, n *Node, at *place) { p.Instances = int(d.number(n, at, 1, maxInstances)) }},
 	{"limits", func(_ *decoder, p *draft, n *Node, _ *place) { p.limits = n }},
 	{"plans", func(_ *decoder, p *draft, n *Node, _ *place) { p.plans = n }},
 	{"clients", func(d *decoder, p *draft, n *Node, at *place) { d.clients(&p.Clients, n, at) }},
@@ -115,7 +126,7 @@ func FromNode(file string, n *Node) (*Policy, error) {
 }
 
 // stores are the schemes of shared stores.
-var stores = []string{"redis", "rediss", "redis+cluster", "rediss+cluster", "postgres", "postgresql", "mysql", "mariadb", "sqlite"}
+var stores = []string{"redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel", "postgres", "postgresql", "mysql", "mariadb", "sqlite"}
 
 func (d *decoder) store(p *draft, n *Node, at *place) {
 	const allowed = "memory, redis://…, rediss://…, redis+cluster://…, postgres://…, mysql://… or sqlite:FILE"
@@ -142,13 +153,20 @@ func (d *decoder) store(p *draft, n *Node, at *place) {
 	p.Store = text
 }
 
-// redacted is a store's address without what stands before the @, which may be a password.
-func redacted(store string) string {
-	scheme, rest, _ := strings.Cut(store, "://")
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		return scheme + "://…" + rest[at:]
+// redacted is an address without what may be a password: what stands before the @, and the options.
+func redacted(address string) string {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		return address
 	}
-	return store
+	before, options, _ := strings.Cut(rest, "?")
+	if strings.Contains(options, "@") {
+		return scheme + "://…" // it cannot be told apart
+	}
+	if at := strings.LastIndexByte(before, '@'); at >= 0 {
+		before = "…" + before[at:]
+	}
+	return scheme + "://" + before
 }
 
 var dialects = []string{"ietf", "x", "x-seconds", "draft-6", "none"}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/policy"
@@ -137,10 +138,10 @@ func TestPlansKeepTheStrategy(t *testing.T) {
 
 func TestModel(t *testing.T) {
 	p := parse(t, `{
-		"store": "redis://u:p@host:6379/0",
+		"store": "redis://u:p@host:6379/0", "store-deadline": "40ms", "instances": 3,
 		"headers": ["x", "ietf"],
 		"clients": {"trusted-proxies": ["10.0.0.0/8", "192.0.2.1"], "ipv6-prefix": 56},
-		"limits": {"a": {"rate": "10/s", "burst": 20, "strategy": "token-bucket", "on-store-loss": "local", "on-change": "additive", "max-wait": "1m30s"}},
+		"limits": {"a": {"rate": "10/s", "burst": 20, "strategy": "token-bucket", "on-store-loss": "local", "on-change": "additive"}},
 		"routes": [{
 			"match": {"path": "/x", "host": "*.example.com"}, "key": "address", "limits": ["a"],
 			"charge-on": {"status": ["2xx", "404", "500-503"], "header": "x-used"},
@@ -149,8 +150,17 @@ func TestModel(t *testing.T) {
 	if p.Redacted() != "redis://…@host:6379/0" {
 		t.Error(p.Redacted())
 	}
+	for store, want := range map[string]string{
+		"postgres://host/db?user=u&password=secret": "postgres://host/db", "postgres://host/db?password=a@secret": "postgres://…",
+		"redis://:sec?ret@host": "redis://…", "redis+cluster://u:se@cret@a:1,b:2/?pool=3": "redis+cluster://…@a:1,b:2/", "sqlite:/a": "sqlite:/a",
+	} {
+		q := policy.Policy{Store: store}
+		if q.Redacted() != want {
+			t.Errorf("%s is shown as %s, want %s", store, q.Redacted(), want)
+		}
+	}
 	l := p.Limit("a")
-	if l.OnStoreLoss != policy.LossLocal || l.MaxWait.Seconds() != 90 || l.Value.OnChange != stint.CarryAdded || l.Value.Capacity() != 20 {
+	if l.OnStoreLoss != policy.LossLocal || p.Instances != 3 || p.StoreDeadline != 40*time.Millisecond || l.Value.OnChange != stint.CarryAdded || l.Value.Capacity() != 20 {
 		t.Errorf("%+v", l)
 	}
 	r := p.Routes[0]

@@ -12,6 +12,7 @@ require (
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stint-go/stint v0.0.0
 	github.com/stint-go/stint/redisstore v0.0.0
+	github.com/stint-go/stint/storetest v0.0.0
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v4 v4.0.0
 	golang.org/x/sys v0.49.0
@@ -34,3 +35,7 @@ require (
 replace github.com/stint-go/stint => ../
 
 replace github.com/stint-go/stint/redisstore => ../redisstore
+
+replace github.com/stint-go/stint/storetest => ../storetest
+
+replace github.com/stint-go/stint/limittest => ../limittest

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -142,6 +143,8 @@ func TestFailoverTraps(t *testing.T) {
 		"law11_each_limit_has_its_choice":                 failoverChoices,
 		"law11_grace_ends":                                failoverGrace,
 		"law11_choices_change_live":                       failoverChanges,
+		"law11_instances_change_live":                     failoverInstances,
+		"F17_losses_and_returns_are_told_in_turn":         failoverTells,
 		"F15_what_shares_granted_is_charged":              failoverSettles,
 		"P14_what_shares_granted_is_charged_when_idle":    failoverSettlesIdle,
 		"P14_what_cannot_be_charged_is_not_forgotten":     failoverSettlesAgain,
@@ -244,6 +247,51 @@ func failoverChanges(t *testing.T) {
 	}
 	if !f.take("closed", "k", 1).Allowed || f.take("open", "k", 1).Allowed {
 		t.Error("the choices are the old ones")
+	}
+}
+
+// Of 10 a day two instances have 5 each, and five have 2: a share that has given 2 of 5, which is 1 of 2, has one left.
+func failoverInstances(t *testing.T) {
+	f := newFleet(t, failover.Options{})
+	defer f.close()
+	f.lose()
+	if d := f.take("local", "k", 2); !d.Allowed || d.Remaining != 3 {
+		t.Errorf("as one of two: %+v", d)
+	}
+	if err := f.store.SetInstances(5); err != nil {
+		t.Fatal(err)
+	}
+	if !f.take("local", "k", 1).Allowed || f.take("local", "k", 1).Allowed {
+		t.Error("as one of five it does not have one more")
+	}
+	if f.store.SetInstances(0) == nil || f.store.SetInstances(-1) == nil {
+		t.Error("shares of unknown size are accepted")
+	}
+}
+
+func failoverTells(t *testing.T) {
+	var told []string
+	tell := func(lost bool, cause error) { told = append(told, fmt.Sprint(lost, " ", cause)) }
+	f := newFleet(t, failover.Options{OnChange: tell})
+	for range 2 {
+		f.lose()
+		for range 10 {
+			f.take("open", "k", 1)
+			time.Sleep(100 * time.Millisecond)
+		}
+		f.back()
+		f.take("closed", "k", 1)
+	}
+	f.close()
+	want := []string{"true connection refused", "false <nil>", "true connection refused", "false <nil>"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	told = nil
+	away := surviving(t, nil, failover.Options{OnChange: tell, Open: func(context.Context) (stint.Store, error) { return nil, errDown }})
+	time.Sleep(5 * time.Second)
+	if err := away.Close(); err != nil || len(told) != 1 || told[0] != "true connection refused" {
+		t.Errorf("of a store that is not there: told %q, %v", told, err)
 	}
 }
 

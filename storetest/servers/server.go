@@ -55,7 +55,14 @@ var shared struct {
 // Main runs a package's tests, and ends their servers.
 func Main(m *testing.M) {
 	code := m.Run()
+	End()
+	os.Exit(code)
+}
+
+// End ends the servers, for a package that has a TestMain of its own.
+func End() {
 	shared.mu.Lock()
+	defer shared.mu.Unlock()
 	for _, s := range shared.servers {
 		s.Kill()
 	}
@@ -65,7 +72,6 @@ func Main(m *testing.M) {
 	for _, dir := range shared.dirs {
 		os.RemoveAll(dir)
 	}
-	os.Exit(code)
 }
 
 // common is the server that all tests share.

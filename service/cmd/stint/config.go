@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/policyfile"
+	"github.com/stint-go/stint/service/stores"
 )
 
 type configCommand struct {
@@ -34,14 +36,23 @@ func (c *checkCommand) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
+	if p.Store != inMemory {
+		if err := stores.Check(p.Store); err != nil {
+			fmt.Fprintf(t.err, "%s: store: %v\n", c.File, err)
+			return errNo
+		}
+	}
 	var b strings.Builder
 	for i := range p.Warnings {
 		fmt.Fprintf(&b, "%v (a warning)\n", p.Warnings[i].Error())
 	}
 	fmt.Fprintf(&b, "%s is good (limits: %d, plans: %d, routes: %d)\n", c.File, len(p.Limits), len(p.Plans), len(p.Routes))
+	if p.Store != inMemory {
+		fmt.Fprintf(&b, "  counts are kept by %s; a call waits %v for it at most\n", p.Redacted(), cmp.Or(p.StoreDeadline, stores.Deadline(p.Store)))
+	}
 	for _, l := range p.Limits {
 		if l.Value != nil {
-			fmt.Fprintf(&b, "  %s %s: %s\n", l.ID, l.Value, promise(l.Value))
+			fmt.Fprintf(&b, "  %s %s: %s%s\n", l.ID, l.Value, promise(l.Value), withoutStore(p, l.OnStoreLoss, l.Value))
 		}
 	}
 	_, err = io.WriteString(t.out, b.String())
@@ -127,7 +138,7 @@ func explanation(p *policy.Policy, e *policy.Explanation) string {
 		fmt.Fprintf(&b, "  counted: %s (by %s), at a cost of %d\n", e.Key, e.Route.Key, e.Cost)
 	}
 	for i := range e.Limits {
-		b.WriteString(explainedLimit(&e.Limits[i], e.Plan))
+		b.WriteString(explainedLimit(p, &e.Limits[i], e.Plan))
 	}
 	if e.Refusal == policy.NotRefused {
 		fmt.Fprintf(&b, "  if admitted: %s\n", admission(e.Route))
@@ -135,10 +146,13 @@ func explanation(p *policy.Policy, e *policy.Explanation) string {
 	return b.String()
 }
 
-func explainedLimit(l *policy.ExplainedLimit, plan string) string {
+func explainedLimit(p *policy.Policy, l *policy.ExplainedLimit, plan string) string {
 	what := "unlimited"
 	if l.Value != nil {
 		what = l.Value.String() + ": " + promise(l.Value)
+	}
+	if l.Value != nil {
+		what += withoutStore(p, l.OnStoreLoss, l.Value)
 	}
 	if plan != "" {
 		what += ", for plan " + plan

@@ -30,7 +30,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"github.com/redis/go-redis/v9/logging"
 )
 
 // commands are the program's commands; each is in the file of its name.
@@ -73,7 +72,7 @@ const (
 var errNo = errors.New("no")
 
 func main() {
-	logging.Disable() // of the Redis client, which tells on the standard error what it returns as an error as well
+	quietDrivers()
 	ctx, stop := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stint-go/stint/storetest/servers"
 	"go.uber.org/goleak"
 )
 
@@ -34,7 +35,11 @@ func TestMain(m *testing.M) {
 	code := 1
 	if out, err := exec.Command("go", "build", "-ldflags", "-X main.version=v0.0.0-test", "-o", binary, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building stint: %v\n%s", err, out)
-	} else if code = m.Run(); code == 0 {
+	} else {
+		code = m.Run()
+		servers.End()
+	}
+	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1

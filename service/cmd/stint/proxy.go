@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/proxy"
+	"github.com/stint-go/stint/service/stores"
 )
 
 type proxyCommand struct {
@@ -25,6 +26,10 @@ type proxyCommand struct {
 	Headers         []string      `default:"ietf" placeholder:"ietf|x|x-seconds|draft-6|none" help:"How answers say what is left."`
 	Shadow          bool          `help:"Only mark what would be refused, and let it pass."`
 	PreserveHost    bool          `help:"Send the upstream the Host that the client sent, not the upstream's own."`
+	Store           string        `default:"memory" placeholder:"URL" env:"STINT_STORE" help:"Where the counts live: memory, or a store that several proxies share, such as redis://host, postgres://host/database or sqlite:FILE."`
+	StoreDeadline   time.Duration `placeholder:"TIME" help:"How long a call waits for a shared store. Default: 25ms for Redis, 250ms for databases."`
+	OnStoreLoss     string        `default:"closed" enum:"closed,open,local" help:"What a call gets while a shared store is lost: closed refuses it, open admits it, local gives each of the instances its share."`
+	Instances       int           `placeholder:"K" help:"How many proxies share the store, for --on-store-loss local."`
 	UpstreamTimeout time.Duration `default:"1m" help:"How long the upstream may take to begin an answer."`
 	serving
 }
@@ -47,25 +52,45 @@ func (c *proxyCommand) Run(ctx context.Context, t *terminal) error {
 		return fmt.Errorf("--upstream: %w", err)
 	}
 	defer upstream.Close()
-	store, err := c.memory()
+	lossy, err := c.lossy()
 	if err != nil {
 		return err
 	}
-	if options.Limiter, err = stint.NewWith(stint.Options{Store: store}, limits...); err != nil {
-		return errors.Join(err, store.Close())
+	j := &job{log: log}
+	if err := c.keep(ctx, j, c.Store, lossy); err != nil {
+		return fmt.Errorf("--store: %w", err)
 	}
-	handler, err := httplimit.Handler(upstream, options)
-	if err != nil {
-		return errors.Join(err, store.Close())
+	if options.Limiter, err = stint.NewWith(stint.Options{Store: j.store}, limits...); err != nil {
+		return errors.Join(err, j.store.Close())
 	}
-	hello := func(url string) string { return c.hello(url, options.Limiter.Limits()) }
-	return c.serve(ctx, t, &job{handler: handler, store: store, log: log, hello: hello})
+	if j.handler, err = httplimit.Handler(upstream, options); err != nil {
+		return errors.Join(err, j.store.Close())
+	}
+	j.hello = func(url string) string { return c.hello(url, options.Limiter.Limits()) }
+	return c.serve(ctx, t, j)
+}
+
+// lossy is how the proxy uses a shared store.
+func (c *proxyCommand) lossy() (o stores.StackOptions, err error) {
+	switch {
+	case c.StoreDeadline < 0 || c.Instances < 0:
+		return o, errors.New("--store-deadline and --instances cannot be negative")
+	case c.OnStoreLoss == failover.Local.String() && c.Instances == 0 && c.Store != inMemory:
+		return o, errors.New("--on-store-loss local needs --instances, by which each proxy knows its share")
+	}
+	o.Deadline, o.Instances = c.StoreDeadline, c.Instances
+	for _, choice := range []failover.Choice{failover.Open, failover.Local} {
+		if c.OnStoreLoss == choice.String() {
+			o.Default = choice
+		}
+	}
+	return o, nil
 }
 
 // options are those of the flags for the middleware, and the trusted networks.
 func (c *proxyCommand) options(log *slog.Logger) (o httplimit.Options, trusted []netip.Prefix, err error) {
 	o = httplimit.Options{Shadow: c.Shadow, Address: httplimit.Peer()}
-	o.OnError = func(_ *http.Request, err error) { log.Error("no decision could be had", "error", err) }
+	o.OnError = logUndecided(log)
 	if o.Key, err = proxyKey(c.Key); err != nil {
 		return o, nil, err
 	}
@@ -112,6 +137,9 @@ func dialects(names []string) ([]httplimit.Dialect, error) {
 func (c *proxyCommand) hello(url string, limits []*stint.Limit) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "stint proxy listens on %s, in front of %s\n", url, c.Upstream)
+	if c.Store != inMemory {
+		fmt.Fprintf(&b, "  counts are kept by %s; while it is lost: %s\n", stores.Redacted(c.Store), c.OnStoreLoss)
+	}
 	for _, l := range limits {
 		fmt.Fprintf(&b, "  %s for each %s: %s\n", l, c.Key, promise(l))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/policyfile"
 	"github.com/stint-go/stint/service/proxy"
+	"github.com/stint-go/stint/service/stores"
 )
 
 type serveCommand struct {
@@ -30,20 +31,21 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	log := c.logger(t)
 	warn(log, p)
-	store, err := c.memory()
-	if err != nil {
+	j := &job{log: log}
+	if err := c.keep(ctx, j, p.Store, lossy(p)); err != nil {
 		return err
 	}
-	limiter, err := stint.NewWith(stint.Options{Store: store})
+	limiter, err := stint.NewWith(stint.Options{Store: j.store})
 	if err != nil {
-		return errors.Join(err, store.Close())
+		return errors.Join(err, j.store.Close())
 	}
-	s := &policyServer{log: log, upstreams: make(map[string]*proxy.Proxy)}
+	s := &policyServer{log: log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy)}
 	if err := s.start(p, limiter); err != nil {
-		return errors.Join(err, store.Close())
+		return errors.Join(err, j.store.Close())
 	}
 	defer s.close()
-	j := &job{handler: s.handler, store: store, log: log, hello: func(url string) string { return c.hello(url, p) }}
+	j.handler = s.handler
+	j.hello = func(url string) string { return c.hello(url, p) }
 	if c.Config != "" {
 		w := newWatcher(c.Config)
 		defer w.stop()
@@ -63,20 +65,18 @@ func (c *serveCommand) policy() (*policy.Policy, error) {
 // policyServer serves a policy that can change.
 type policyServer struct {
 	log       *slog.Logger
+	shared    *stores.Stack // nil if the counts are in memory
 	handler   *httplimit.PolicyHandler
 	trusted   []netip.Prefix          // whose forwarding headers upstreams are told
 	upstreams map[string]*proxy.Proxy // by address and whom they trust; kept, since a policy may come back
 }
 
 func (s *policyServer) start(p *policy.Policy, limiter *stint.Limiter) (err error) {
-	if err := served(p); err != nil {
-		return err
-	}
 	s.trusted = trustedBy(p.Clients)
 	s.handler, err = httplimit.Policy(p, httplimit.PolicyOptions{
 		Limiter:  limiter,
 		Upstream: s.upstream,
-		OnError:  func(_ *http.Request, err error) { s.log.Error("no decision could be had", "error", err) },
+		OnError:  logUndecided(s.log),
 	})
 	return err
 }
@@ -85,11 +85,14 @@ func (s *policyServer) start(p *policy.Policy, limiter *stint.Limiter) (err erro
 func (s *policyServer) reload(file string) {
 	p, err := loadPolicy(file)
 	if err == nil {
-		err = served(p)
+		err = sameStore(s.handler.Policy(), p)
 	}
 	if err == nil {
 		s.trusted = trustedBy(p.Clients)
 		err = s.handler.Swap(p)
+	}
+	if err == nil && s.shared != nil {
+		err = s.shared.SetChoices(choices(p), p.Instances)
 	}
 	if err != nil {
 		s.log.Error("the policy file changed and is not good: the last good one stays in force", "file", file, "error", err)
@@ -126,10 +129,14 @@ func trustedBy(c policy.Clients) []netip.Prefix {
 	return c.TrustedProxies
 }
 
-// served checks that this program can serve the policy.
-func served(p *policy.Policy) error {
-	if p.Store != "memory" {
-		return fmt.Errorf("%s: store: %s: this version of stint keeps counts in memory only; write store: memory", p.File, p.Redacted())
+// sameStore checks that a policy can take the place of another without a new start: counts stay in the store where they are.
+func sameStore(old, p *policy.Policy) error {
+	switch {
+	case p.Store != old.Store:
+		return fmt.Errorf("%s: store: %s in place of %s would leave the counts behind; to do so, end stint serve and start it again",
+			p.File, p.Redacted(), old.Redacted())
+	case p.StoreDeadline != old.StoreDeadline:
+		return fmt.Errorf("%s: store-deadline: it is set at the start; end stint serve and start it again", p.File)
 	}
 	return nil
 }
@@ -151,6 +158,9 @@ func (c *serveCommand) hello(url string, p *policy.Policy) string {
 		from = "under the built-in policy (see stint config default)"
 	}
 	fmt.Fprintf(&b, "stint serve listens on %s, %s\n", url, from)
+	if p.Store != inMemory {
+		fmt.Fprintf(&b, "  counts are kept by %s\n", p.Redacted())
+	}
 	for i, r := range p.Routes {
 		if i == maxShown {
 			fmt.Fprintf(&b, "  and %d more routes\n", len(p.Routes)-maxShown)

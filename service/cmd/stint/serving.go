@@ -13,6 +13,7 @@ import (
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/service/server"
+	"github.com/stint-go/stint/service/stores"
 )
 
 // serving are the flags of every command that answers requests.
@@ -55,7 +56,8 @@ func (s *serving) memory() (*stint.Memory, error) {
 // job is what a command serves.
 type job struct {
 	handler    http.Handler
-	store      *stint.Memory // is closed at the end
+	store      stint.Store   // is closed at the end
+	shared     *stores.Stack // the same, if it is not this process's memory
 	log        *slog.Logger
 	hello      func(url string) string     // what is printed at the start
 	background []func(ctx context.Context) // what else goes on until the end
@@ -63,9 +65,6 @@ type job struct {
 
 // serve answers requests until ctx ends.
 func (s *serving) serve(ctx context.Context, t *terminal, j *job) error {
-	if s.Snapshot != "" {
-		j.background = append(j.background, func(ctx context.Context) { watchSnapshots(ctx, j.store, j.log) })
-	}
 	var others sync.WaitGroup
 	until, end := context.WithCancel(ctx)
 	for _, other := range j.background {

@@ -16,7 +16,7 @@ import (
 )
 
 // quick gives up soon on servers that are not there.
-var quick = stores.Options{SQL: sqlstore.Options{Timeout: 2 * time.Second}, Redis: redisstore.Options{Timeout: 200 * time.Millisecond}}
+var quick = stores.Options{SQL: sqlstore.Options{Timeout: 2 * time.Second}, Redis: redisstore.Options{Timeout: 50 * time.Millisecond}}
 
 func TestOpen(t *testing.T) {
 	for _, address := range []string{"memory", "sqlite:" + filepath.Join(t.TempDir(), "a b%?#.db"), "sqlite://" + filepath.Join(t.TempDir(), "limits.db")} {

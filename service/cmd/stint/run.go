@@ -13,7 +13,7 @@ import (
 type runCommand struct {
 	Limit   []string      `required:"" sep:"none" placeholder:"LIMIT" help:"A limit, ${limit_help}. Given again, all must admit, or none is charged."`
 	Key     string        `required:"" placeholder:"KEY" help:"Who is counted: any text, such as the command's name."`
-	Cost    int64         `default:"1" placeholder:"N" help:"How many units the command costs."`
+	Cost    int64         `default:"1" placeholder:"N" help:"How many units the command costs; 1 unless said."`
 	Timeout time.Duration `placeholder:"DURATION" help:"How long to wait for the turn. No bound unless said."`
 	Command []string      `arg:"" passthrough:"" help:"The command and its arguments, after --."`
 

@@ -13,7 +13,7 @@ import (
 type takeCommand struct {
 	Key     string        `arg:"" help:"Who is counted: any text, such as a name or an address."`
 	Limit   []string      `required:"" sep:"none" placeholder:"LIMIT" help:"A limit, ${limit_help}. Given again, all must admit, or none is charged."`
-	Cost    int64         `default:"1" placeholder:"N" help:"How many units to take."`
+	Cost    int64         `default:"1" placeholder:"N" help:"How many units to take; 1 unless said, 0 only looks."`
 	Wait    bool          `help:"Wait until it is admitted, in turn."`
 	Timeout time.Duration `placeholder:"DURATION" help:"How long --wait may wait; then it is refused. No bound unless said."`
 	JSON    bool          `name:"json" help:"Say how it went as one JSON object on the standard output."`

@@ -13,17 +13,14 @@ import (
 
 // A file or folder that this user may not write says what to do.
 func TestTakeMayNotWrite(t *testing.T) {
-	dir, err := os.MkdirTemp("", "stint")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := t.TempDir()
+	t.Cleanup(func() { os.Chmod(dir, 0o755) }) // so that it can be removed
 	file := filepath.Join(dir, "limits.db")
 	if _, stderr, code := ended(t, "take", "k", "--limit", "1/hour", "--store", "sqlite:"+file); code != 0 {
 		t.Fatal(stderr)
 	}
 	folder := filepath.Join(dir, "stint")
-	if err := errors.Join(os.Mkdir(folder, 0o555), os.Chmod(file, 0o444), os.Chmod(dir, 0o555), os.Chmod(filepath.Dir(binary), 0o755)); err != nil {
+	if err := errors.Join(os.Mkdir(folder, 0o555), os.Chmod(file, 0o444), os.Chmod(dir, 0o555), os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(filepath.Dir(binary), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	for address, want := range map[string]string{

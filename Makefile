@@ -31,9 +31,9 @@ help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build the binary, bin/stint
+build: ## build the binary, bin/stint: one static file
 	@mkdir -p bin
-	cd service && go build -trimpath -ldflags "-X main.version=$(VERSION)" -o ../bin/stint ./cmd/stint
+	cd service && CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o ../bin/stint ./cmd/stint
 
 .PHONY: run
 run: build ## build, start a limited service and say what to try (LISTEN=host:port)

@@ -40,6 +40,8 @@ var arrows = map[string][]string{
 var testArrows = map[string][]string{
 	"limittest": {"policy", "httplimit"},    // vectors of addresses and of keys
 	"service":   {"limittest", "storetest"}, // servers that tests start
+
+	"redisstore": {"batch"}, // an example
 }
 
 func TestImportsGoDownward(t *testing.T) {

@@ -46,6 +46,7 @@ type compiled struct {
 	words    int   // Strategy.Words
 	ticks    int64 // Per in ticks, 0 when it is not a whole number of them
 	capacity int64 // the most that a new key can be granted at once
+	lasting  int64 // horizon, of a strategy of our own
 	variant  uint64
 	home     unsafe.Pointer // *table: where a memory store keeps the limit's keys; atomic
 
@@ -131,6 +132,9 @@ func (l Limit) Compile() (*Limit, error) {
 		return nil, l.errorf("strategy %s asks for %d words of state; one is the least", l.Strategy.Name(), l.words)
 	}
 	l.narrow = l.Strategy == TokenBucket{} && !l.wide
+	if l.builtin {
+		l.lasting = l.horizon()
+	}
 	l.variant = l.fingerprint()
 	l.ready = true
 	return &l, nil
@@ -159,6 +163,9 @@ type traits struct{ wall, ordered bool }
 
 // horizon is how long anything that is granted to a key can matter, in ticks.
 func (l *Limit) horizon() int64 {
+	if l.lasting > 0 {
+		return l.lasting
+	}
 	longest := max(l.ticks, 1)
 	if l.words <= 3 {
 		_, a := l.Strategy.Apply(State{}, l, 0, ChargeOp(l.capacity))

@@ -168,6 +168,11 @@ func (l *Limiter) AllowN(key string, n int64) bool {
 	if p := l.plain.Load(); p != nil && n > 0 && key != "" && l.queue.idle() {
 		return p.memory.allow(p.limit, key, n)
 	}
+	if n > 0 && key != "" && l.queue.idle() {
+		if granted, asked := l.allowAll(key, n); asked {
+			return granted
+		}
+	}
 	d, err := l.Take(context.Background(), key, n)
 	return err == nil && d.Allowed
 }

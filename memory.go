@@ -8,7 +8,7 @@ import (
 )
 
 // Memory keeps the counts in the process: the store of a single machine, and the default. A decision on a warm key takes some
-// tens of nanoseconds, most of it the reading of the clock, and allocates nothing; a key of a one-word strategy takes about 30
+// tens of nanoseconds, most of it the reading of the clock, and allocates nothing; a key of a one-word strategy takes about 25
 // bytes, whatever its length. Memory follows the live keys up and down in small steps, without a goroutine and without a pause.
 //
 // Keys are known by a 63-bit keyed hash: the chance that any two of n live keys of a limit meet is n²/2^64 (10 million keys: 5
@@ -112,32 +112,6 @@ func (m *Memory) tick() (int64, error) {
 
 // unaligned stands for all limits that count by the store's own clock.
 var unaligned Limit
-
-// Refund implements [Store].
-func (m *Memory) Refund(_ context.Context, l *Limit, key string, op Op, nonce uint64) (Answer, Mark, error) {
-	now, err := m.nowFor(l)
-	if err != nil {
-		return Answer{}, 0, err
-	}
-	if m.options.Clock == nil && op.Wait > now && op.Wait-now <= clockSlack {
-		now = op.Wait // another goroutine was told a later tick just before
-	}
-	t, err := m.table(l)
-	if err != nil {
-		return Answer{}, 0, err
-	}
-	// The notes stay locked until the units are back, so that no reset comes between.
-	m.notes.mu.Lock()
-	defer m.notes.mu.Unlock()
-	if worth, err := m.notes.use(m, l, key, op.Wait, nonce, now); err != nil || !worth {
-		return Answer{}, NewMark(now), err
-	}
-	a, mark, err := m.settle(t, m.seed.hash(key), l, key, op, now)
-	if err != nil {
-		delete(m.notes.used, nonce)
-	}
-	return a, mark, err
-}
 
 // Block implements [Store].
 func (m *Memory) Block(_ context.Context, l *Limit, key string, d time.Duration) error {

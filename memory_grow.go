@@ -114,7 +114,11 @@ func (t *table) rebuild(s *segment, h uint64, now int64) error {
 		*buffer = (*buffer)[:0]
 		entries.Put(buffer)
 	}()
-	live := t.freeze(s, now, *buffer)
+	until := now
+	if mayGrow {
+		until -= lingering
+	}
+	live := t.freeze(s, until, *buffer)
 	*buffer = live
 	lines := s.lines
 	switch {
@@ -281,6 +285,9 @@ func (m *Memory) Compact() {
 const (
 	housekeepEvery = 1_000     // ticks
 	skewEvery      = 1_000_000 // ticks
+	// Keys of a short limit may be forgotten a moment after each call and are asked for again in the next: while there is room
+	// they are kept for so many ticks longer.
+	lingering = 250_000
 )
 
 // housekeep does a small step of the work that has no caller of its own: it looks at one segment in turn and gives memory back,
@@ -313,7 +320,7 @@ func (m *Memory) housekeep(now int64) error {
 		m.mu.Unlock()
 		return nil
 	}
-	t.shrink(d, t.hand%len(d.entries), past)
+	t.shrink(d, t.hand%len(d.entries), past-lingering)
 	return nil
 }
 

@@ -1,14 +1,20 @@
 package stint
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// notes are what a memory store remembers of keys besides their counts, all of it rare: blocks, resets (which void older
-// receipts) and receipts that were used. Each has an end, and their number is bounded.
+// notes are what a memory store remembers of keys besides their counts: blocks and resets (which void older receipts), both rare,
+// and receipts that were used. Each has an end, and their number is bounded.
 type notes struct {
 	mu     sync.RWMutex
 	keys   map[noteKey]note
-	used   map[uint64]int64 // nonce → until when the receipt could be worth anything
-	looked int64            // when all notes were last looked through
+	known  atomic.Int64 // len(keys)
+	looked int64        // when all notes were last looked through
+
+	receipts receipts
+	turn     int // of the receipts' shards, under Memory.sweep
 }
 
 type noteKey struct{ id, key string }
@@ -19,7 +25,7 @@ type note struct {
 	until   int64 // when the reset no longer matters
 }
 
-// maxNotes bounds the notes of either kind.
+// maxNotes bounds the notes of either kind; that of receipts has a bound of its own.
 const maxNotes = 1 << 20
 
 // blockedUntil is the end of the key's block, or 0.
@@ -56,12 +62,13 @@ func (n *notes) change(m *Memory, l *Limit, key string, now int64, set func(*not
 	n.count(m, old, changed)
 	if changed.blocked == 0 && changed.until <= now {
 		delete(n.keys, k)
-		return nil
+	} else {
+		if n.keys == nil {
+			n.keys = make(map[noteKey]note)
+		}
+		n.keys[k] = changed
 	}
-	if n.keys == nil {
-		n.keys = make(map[noteKey]note)
-	}
-	n.keys[k] = changed
+	n.known.Store(int64(len(n.keys)))
 	return nil
 }
 
@@ -77,26 +84,27 @@ func (n *notes) count(m *Memory, old, now note) {
 	m.unusual.Add(by)
 }
 
-// use marks a receipt as used, and says whether it is worth anything. The notes are locked.
-func (n *notes) use(m *Memory, l *Limit, key string, taken int64, nonce uint64, now int64) (bool, error) {
-	if until, seen := n.used[nonce]; seen && until > now {
+// use marks a receipt as used, and says whether it is worth anything. The nonce's shard is locked.
+func (n *notes) use(shard *receiptShard, l *Limit, key string, taken int64, nonce uint64, now int64) (bool, error) {
+	place, seen := shard.find(nonce, now)
+	if seen && nonce != 0 {
 		return false, ErrReceiptUsed
 	}
 	until := taken + l.horizon()
-	if taken > now || until <= now || taken <= n.keys[noteKey{l.ID, key}].reset {
+	if taken > now || until <= now || n.known.Load() > 0 && taken <= n.resetAt(l.ID, key) {
 		return false, nil
 	}
-	if nonce == 0 {
-		return true, nil
-	}
-	if len(n.used) >= maxNotes && !n.makeRoom(m, now) {
+	if nonce != 0 && !shard.add(place, nonce, until, now) {
 		return false, ErrFull
 	}
-	if n.used == nil {
-		n.used = make(map[uint64]int64)
-	}
-	n.used[nonce] = until
 	return true, nil
+}
+
+// resetAt is when the key was last reset, as far as that matters.
+func (n *notes) resetAt(id, key string) int64 {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.keys[noteKey{id, key}].reset
 }
 
 // makeRoom looks through all notes at their bound, once a second at most, and says whether there is room now.
@@ -106,17 +114,19 @@ func (n *notes) makeRoom(m *Memory, now int64) bool {
 	}
 	n.looked = now
 	n.forgetSome(m, m.earliest(m.now()), 2*maxNotes)
-	return len(n.keys) < maxNotes && len(n.used) < maxNotes
+	return len(n.keys) < maxNotes
 }
 
 // forget drops some of what no longer matters: a step of housekeeping.
 func (n *notes) forget(m *Memory, now int64) {
+	n.turn = (n.turn + 1) % len(n.receipts)
+	n.receipts[n.turn].forget(now)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.forgetSome(m, now, 1000)
 }
 
-// forgetSome looks at up to so many notes of each kind, in the maps' random order.
+// forgetSome looks at up to so many notes, in the map's random order.
 func (n *notes) forgetSome(m *Memory, now int64, most int) {
 	seen := 0
 	for k, old := range n.keys {
@@ -134,13 +144,5 @@ func (n *notes) forgetSome(m *Memory, now int64, most int) {
 			n.keys[k] = kept
 		}
 	}
-	seen = 0
-	for nonce, until := range n.used {
-		if seen++; seen > most {
-			break
-		}
-		if until <= now {
-			delete(n.used, nonce)
-		}
-	}
+	n.known.Store(int64(len(n.keys)))
 }

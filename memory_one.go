@@ -50,13 +50,16 @@ func (m *Memory) allow(l *Limit, key string, n int64) bool {
 	if t := m.home(l); t != nil && t.narrow {
 		h := m.seed.hash(key)
 		line := t.dir.Load().line(h)
-		now, ok := m.clock.at(prefetchAndRead(unsafe.Pointer(line)))
-		p := line.slot(h)
-		if word := p.word.Load(); ok && p.hash.Load()|1 == h && word&held == 0 {
-			next, granted := l.takeBucket(int64(word>>1), now, n)
-			if !granted || p.word.CompareAndSwap(word, uint64(next)<<1) {
-				return granted
+		if now, ok := m.clock.at(prefetchAndRead(unsafe.Pointer(line))); ok {
+			p := line.slot(h)
+			if word := p.word.Load(); p.hash.Load()|1 == h && word&held == 0 {
+				next, granted := l.takeBucket(int64(word>>1), now, n)
+				if !granted || p.word.CompareAndSwap(word, uint64(next)<<1) {
+					return granted
+				}
 			}
+			a, _, err := m.settle(t, h, l, key, Op{n, n, 0}, now)
+			return a.Granted == n && err == nil
 		}
 	}
 	a, _, err := m.One(context.Background(), l, key, Op{n, n, 0})
@@ -133,7 +136,9 @@ func (m *Memory) oneUnusual(l *Limit, key string, op Op) (Answer, Mark, error) {
 			return m.blocked(t, h, l, key, op, now, until)
 		}
 	case Clear:
-		m.notes.mu.Lock() // no refund comes between the note and the reset
+		m.notes.receipts.lock() // no refund comes between the note and the reset
+		defer m.notes.receipts.unlock()
+		m.notes.mu.Lock()
 		defer m.notes.mu.Unlock()
 		if err := m.notes.reset(m, l, key, now); err != nil {
 			return Answer{}, 0, err

@@ -20,17 +20,23 @@ func (s *segment) glimpse(lines, h uint64) *slot {
 	}
 }
 
-// oneRecord is One for a limit with more than one word of state. On a cold key its cells are a second wait after that for its slot.
-// Reading the clock waits for the first, so it is read during the second.
-func (m *Memory) oneRecord(t *table, s *segment, lines, h uint64, l *Limit, key string, op Op) (Answer, Mark, error) {
-	var p *slot
-	if t.cells {
-		if p = s.glimpse(lines, h); p != nil {
-			prefetchLog((*cellRecord)(unsafe.Pointer(p)))
-		}
-	} else {
+// foresee asks for what is needed of a key, before the clock is read. On a cold one its cells are a second wait after that for its
+// slot, and reading the clock waits for the first: so the slot is found already where there are cells.
+func (t *table) foresee(s *segment, lines, h uint64) *slot {
+	if !t.cells {
 		prefetch(unsafe.Pointer(s.at(home(h, lines))))
+		return nil
 	}
+	p := s.glimpse(lines, h)
+	if p != nil {
+		prefetchLog((*cellRecord)(unsafe.Pointer(p)))
+	}
+	return p
+}
+
+// oneRecord is One for a limit with more than one word of state.
+func (m *Memory) oneRecord(t *table, s *segment, lines, h uint64, l *Limit, key string, op Op) (Answer, Mark, error) {
+	p := t.foresee(s, lines, h)
 	now, err := m.nowFor(l)
 	if err != nil {
 		return Answer{}, 0, err
@@ -52,7 +58,7 @@ func prefetchLog(r *cellRecord) { prefetchCells(uintptr(unsafe.Pointer(r.log)), 
 
 // warmRecord is warm for a key with more than one word of state, which is held meanwhile. p is its slot, if it was found.
 func (t *table) warmRecord(p *slot, op Op, now int64) (Answer, Mark, bool) {
-	if p == nil || t.exact || !t.limit.builtin {
+	if p == nil || !t.records || t.exact || !t.limit.builtin {
 		return Answer{}, 0, false
 	}
 	word := p.word.Load()

@@ -42,8 +42,7 @@ func (m *Memory) restore(name string) error {
 		saved = append(saved, d.table())
 	}
 	saved = d.moved(saved, m.options.ExactKeys)
-	var kept notes
-	d.notes(&kept)
+	keys, used := d.notes()
 	if d.reason == "" && len(d.data) > 0 {
 		d.reason = "it goes on after its end"
 	}
@@ -61,9 +60,16 @@ func (m *Memory) restore(name string) error {
 	m.seed = key
 	m.clock.start = max(m.clock.start, at)
 	m.saved = saved
-	m.notes.keys, m.notes.used = kept.keys, kept.used
-	for _, x := range kept.keys {
+	m.notes.keys = keys
+	m.notes.known.Store(int64(len(keys)))
+	for _, x := range keys {
 		m.notes.count(m, note{}, x)
+	}
+	for _, r := range used {
+		shard := m.notes.receipts.shard(r.nonce)
+		if place, seen := shard.find(r.nonce, at); !seen {
+			shard.add(place, r.nonce, r.until, at)
+		}
 	}
 	return nil
 }
@@ -245,18 +251,26 @@ func (d *decoder) sketch() *sketch {
 }
 
 // notes reads what save wrote.
-func (d *decoder) notes(n *notes) {
-	n.keys, n.used = make(map[noteKey]note), make(map[uint64]int64)
+func (d *decoder) notes() (map[noteKey]note, []usedReceipt) {
+	keys := make(map[noteKey]note)
 	for left := d.number(); left > 0 && d.reason == ""; left-- {
-		n.keys[noteKey{d.text(), d.text()}] = note{d.number(), d.number(), d.number()}
+		keys[noteKey{d.text(), d.text()}] = note{d.number(), d.number(), d.number()}
 	}
+	var used []usedReceipt
 	for left := d.number(); left > 0 && d.reason == ""; left-- {
-		n.used[uint64(d.number())] = d.number()
+		if r := (usedReceipt{uint64(d.number()), d.number()}); r.nonce != 0 && r.until > 0 {
+			used = append(used, r)
+		}
 	}
+	return keys, used
 }
 
 // save writes the notes: blocks in force, resets and used receipts.
-func (n *notes) save(e *encoder) {
+func (n *notes) save(e *encoder, now int64) {
+	var used []usedReceipt
+	for i := range n.receipts {
+		used = n.receipts[i].appendUsed(used, now)
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	e.number(int64(len(n.keys)))
@@ -267,10 +281,10 @@ func (n *notes) save(e *encoder) {
 		e.number(x.reset)
 		e.number(x.until)
 	}
-	e.number(int64(len(n.used)))
-	for nonce, until := range n.used {
-		e.number(int64(nonce))
-		e.number(until)
+	e.number(int64(len(used)))
+	for _, r := range used {
+		e.number(int64(r.nonce))
+		e.number(r.until)
 	}
 }
 

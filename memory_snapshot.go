@@ -186,7 +186,7 @@ func (m *Memory) writeSnapshot(f io.Writer) error {
 	}
 	e.number(partEnd)
 	e.moved(watch, m.earliest(m.now()), m.options.ExactKeys)
-	m.notes.save(e)
+	m.notes.save(e, m.earliest(now))
 	e.flush()
 	if e.err == nil {
 		_, e.err = e.w.Write(e.sum.Sum(nil))

@@ -97,19 +97,19 @@ type (
 type (
 	cells1K struct {
 		segment
-		slots [15 * perLine]cellRecord
+		_ [15 * perLine]cellRecord
 	}
 	cells4K struct {
 		segment
-		slots [63 * perLine]cellRecord
+		_ [63 * perLine]cellRecord
 	}
 	cells16K struct {
 		segment
-		slots [255 * perLine]cellRecord
+		_ [255 * perLine]cellRecord
 	}
 	cells24K struct {
 		segment
-		slots [383 * perLine]cellRecord
+		_ [383 * perLine]cellRecord
 	}
 )
 

@@ -27,6 +27,11 @@ func (Pacing) builtin() traits { return traits{ordered: true} }
 // Apply implements [Strategy].
 func (Pacing) Apply(s State, l *Limit, now int64, op Op) (State, Answer) {
 	now = min(now, MaxInstant)
+	if op.Max > 0 && op.Wait == 0 && s.Forgettable(now) && !l.wide && op.Max <= l.capacity {
+		// Nothing is ahead: what nearly every call finds that does not queue.
+		backlog := op.Max * l.q
+		return l.filledAt(now, backlog), Answer{Granted: op.Max, Reset: l.byP.up(backlog, l.p)}
+	}
 	backlog := l.owed(s, now)
 	wait := l.lasts(backlog)
 	switch {

@@ -85,24 +85,38 @@ type part struct {
 	receipt Receipt
 }
 
+// newReservation is an empty reservation for so many claims. What most need is one piece of memory.
+func newReservation(l *Limiter, claims int) *Reservation {
+	if claims != 1 {
+		return &Reservation{Decisions: make([]Decision, claims), limiter: l}
+	}
+	r := &struct {
+		Reservation
+		decisions [1]Decision
+		parts     [1]part
+	}{}
+	r.limiter, r.Decisions, r.Reservation.parts = l, r.decisions[:], r.parts[:0]
+	return &r.Reservation
+}
+
 // Reserve takes n units of the key now, to be settled by Commit or Cancel.
 func (l *Limiter) Reserve(ctx context.Context, key string, n int64) (*Reservation, error) {
-	limits := l.Limits()
-	claims := make([]Claim, len(limits))
-	for i, limit := range limits {
-		claims[i] = NewClaim(limit, key, n)
+	var few [fewClaims]Claim
+	claims := few[:0]
+	for _, limit := range l.Limits() {
+		claims = append(claims, NewClaim(limit, key, n))
 	}
 	return l.ReserveAll(ctx, claims)
 }
 
 // ReserveAll is Reserve for a call that makes several claims, as [Limiter.TakeAll] takes them.
 func (l *Limiter) ReserveAll(ctx context.Context, claims []Claim) (*Reservation, error) {
-	decisions := make([]Decision, len(claims))
-	d, err := l.TakeAll(ctx, claims, decisions)
-	if err != nil {
+	r := newReservation(l, len(claims))
+	decisions := r.Decisions
+	var err error
+	if r.Decision, err = l.TakeAll(ctx, claims, decisions); err != nil {
 		return nil, err
 	}
-	r := &Reservation{Decision: d, Decisions: decisions, limiter: l}
 	for i := range decisions {
 		receipt, ok := decisions[i].Receipt()
 		if !ok && decisions[i].Allowed && claims[i].Op.Max == 0 {

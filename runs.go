@@ -115,8 +115,19 @@ func (l *Limit) takeRun(s State, now, n int64) (State, Answer, bool) {
 	cells := s.Log.Pairs()
 	head, count := int(s.C>>cellBits), int(s.C&cellMask)
 	newest, gone := s.A>>fractionBits-l.ticks, now-l.ticks
-	if newest <= gone || newest > now || uint(head) >= uint(len(cells)) || uint(count-1) >= uint(len(cells)-1) {
+	if uint(head) >= uint(len(cells)) || uint(count) >= uint(len(cells)) || newest > now {
 		return s, Answer{}, false
+	}
+	if newest <= gone || count == 0 { // nothing counts
+		if n > l.capacity {
+			return s, Answer{}, false
+		}
+		if head += count; head >= len(cells) {
+			head -= len(cells)
+		}
+		cells[head].Units = s.B
+		s.A, s.B, s.C = (now+l.ticks)<<fractionBits, s.B+n, int64(head<<cellBits|1)
+		return s, Answer{Granted: n, Remaining: l.capacity - n, Reset: l.ticks}, true
 	}
 	last := head + count - 1
 	if last >= len(cells) {
@@ -328,7 +339,10 @@ func (l *Limit) refundRuns(r *runs, s State, now, n, at int64) (State, Answer) {
 	case low < r.count-1:
 		s = l.rewriteRuns(r, s, low, n, n == units)
 	}
-	return r.state(s, l.ticks), l.runsAnswer(r, now, n)
+	if s = r.state(s, l.ticks); r.count == 0 {
+		s.A = now << fractionBits // as good as new from now on, which a store may like to know
+	}
+	return s, l.runsAnswer(r, now, n)
 }
 
 // rewriteRuns writes the runs to a new ring, where run i has n units less or is left out. Cells that the old state counts

@@ -199,3 +199,22 @@ func TestSlidingLogDefault(t *testing.T) {
 		t.Fatal(l, err)
 	}
 }
+
+// The short way of a take says and leaves the same as the long one, to the tick at which a run leaves.
+func TestSlidingLogShortWay(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	for _, limit := range []Limit{{Units: 12, Per: 20 * Tick}, {Units: 3000, Per: 4000 * Tick}} {
+		l := mustCompile(t, limit.WithStrategy(SlidingLog{}))
+		short, long, now := State{Log: NewCells(l.words)}, State{Log: NewCells(l.words)}, traceStart
+		for step := range 20_000 {
+			now += random.Int64N(4)
+			n := 1 + random.Int64N(l.Units/5)
+			var a, b Answer
+			short, a = l.Strategy.Apply(short, l, now, TakeOp(n))
+			long, b = l.Strategy.Apply(long, l, now, Op{n, n, 1}) // a wait, which no log can use
+			if a != b || short.A != long.A || short.B != long.B || liveCells(short) > liveCells(long) {
+				t.Fatalf("step %d, %d units: %+v and %+v in short, %+v and %+v in long", step, n, short, a, long, b)
+			}
+		}
+	}
+}

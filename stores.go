@@ -148,7 +148,7 @@ type Held struct {
 // granted the states are those after it, else they are as they were.
 func DecideAll(claims []Claim, keys []Held, into []Outcome) bool {
 	granted, times := true, int64(math.MaxInt64)
-	var few [4]State
+	var few [fewClaims]State
 	next := few[:0]
 	for i := range claims {
 		c, k := &claims[i], &keys[i]
@@ -169,10 +169,7 @@ func DecideAll(claims []Claim, keys []Held, into []Outcome) bool {
 		c, k, o := &claims[i], &keys[i], &into[i]
 		switch {
 		case !granted && o.Granted > 0:
-			// It would have been granted alone. Nothing is charged, so what is left is what was left.
-			would := o.Granted
-			_, o.Answer = c.Limit.Strategy.Apply(k.State, c.Limit, k.Mark.At(), LookOp(c.Op.Min))
-			o.Granted = would
+			o.wouldBeGranted(c.Limit, k.State, k.Mark.At(), c.Op)
 		case granted && c.Op.inSteps() && o.Granted != c.Op.Min*times:
 			k.State, o.Answer = c.Limit.Strategy.Apply(k.State, c.Limit, k.Mark.At(), TakeOp(c.Op.Min*times))
 		case granted:

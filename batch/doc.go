@@ -1,5 +1,5 @@
 // Package batch is a store around a store: it merges the calls that many goroutines make at the same time into few calls of the
-// inner store. A store across a network then pays one round trip for up to 64 decisions instead of one each:
+// inner store. A store across a network then pays one round trip for up to 256 decisions instead of one each:
 //
 //	store, err := batch.New(redis, batch.Options{})
 //	…
@@ -10,7 +10,7 @@
 //
 // # When calls are merged
 //
-// Keys are spread over a few shards, and a shard has one call under way at a time. A caller who finds its shard idle goes
+// Keys are spread over shards (one, unless said), and a shard has one call under way at a time. A caller who finds its shard idle goes
 // straight through, on its own goroutine, without a timer or a hand-over: a lone caller pays two short locks. Callers who come
 // while it is away wait in line, and all of them are in the shard's next call. So nothing ever waits for a batch to fill: the
 // busier the store, the larger the batches.

@@ -8,10 +8,11 @@ import (
 // Options are the options of a batching store. The zero value is ready to use.
 type Options struct {
 	// Shards is how many calls may be under way at once. Keys are spread over the shards, and calls are merged within one: more
-	// shards, smaller batches. Default: 4.
+	// shards, smaller batches, and more work for the store. More than one pays where a store decides many calls side by side and
+	// slowly, as a database on several disks does. Default: 1.
 	Shards int
 
-	// MaxBatch bounds the claims of a merged call. Default: 64.
+	// MaxBatch bounds the claims of a merged call. Default: 256.
 	MaxBatch int
 
 	// MaxQueue bounds the callers in line of a shard; one more gets ErrFull and charges nothing. Default: 16,384, which a store
@@ -24,8 +25,8 @@ type Options struct {
 }
 
 const (
-	defaultShards   = 4
-	defaultMaxBatch = 64
+	defaultShards   = 1
+	defaultMaxBatch = 256
 	defaultMaxQueue = 16_384
 	defaultTimeout  = time.Second
 )

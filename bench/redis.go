@@ -17,7 +17,9 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 	"github.com/stint-go/stint"
-	merged "github.com/stint-go/stint/batch"
+	"github.com/stint-go/stint/batch"
+	"github.com/stint-go/stint/deny"
+	"github.com/stint-go/stint/lease"
 	"github.com/stint-go/stint/redisstore"
 )
 
@@ -26,75 +28,99 @@ type RedisRow struct {
 	Name    string
 	Callers int
 	Keys    int
+	Refused bool // the keys have nothing left
 }
 
 // RedisRows are the situations compared.
 func RedisRows(keys int) []RedisRow {
 	return []RedisRow{
-		{"one hot key, 16 callers", 16, 1},
-		{"one hot key, 64 callers", 64, 1},
-		{count(keys) + " keys, 16 callers", 16, keys},
-		{count(keys) + " keys, 64 callers", 64, keys},
+		{"one hot key, 1 caller", 1, 1, false},
+		{"one hot key, 16 callers", 16, 1, false},
+		{"one hot key, 64 callers", 64, 1, false},
+		{count(keys) + " keys, 1 caller", 1, keys, false},
+		{count(keys) + " keys, 16 callers", 16, keys, false},
+		{count(keys) + " keys, 64 callers", 64, keys, false},
+		{"one hot key that has nothing left, 64 callers", 64, 1, true},
 	}
 }
 
-// RedisContestant is one way to decide on Redis. Decide grants one unit of a key, or says why not.
+// RedisContestant is one way to decide on Redis. Decide says whether it grants one unit of a key. Make makes a limit that is never
+// used up, or one that is by the first call.
 type RedisContestant struct {
 	Name string
-	Make func(address string) (decide func(ctx context.Context, key string) error, done func(), err error)
+	Make func(address string, small bool) (decide func(ctx context.Context, key string) (bool, error), done func(), err error)
 }
 
-// RedisContestants are the peer and ours, each through its public API and exact. The limit is never used up.
+// RedisContestants are the peer and ours, each through its public API. All but leases are exact; those are within their bound.
 func RedisContestants() []RedisContestant {
-	limit := stint.Limit{ID: "bench", Units: 1_000_000, Per: time.Second, Burst: 100_000_000}
 	return []RedisContestant{
 		{"redis_rate", redisRate},
-		{"Stint", stintOn(limit, nil)},
-		{"Stint, batch", stintOn(limit, &merged.Options{})},
-		{"Stint, batch of one shard", stintOn(limit, &merged.Options{Shards: 1})},
-		{"Stint, batch, sliding log of 1000/s", stintOn(stint.PerSecond(1000).WithID("bench-log"), &merged.Options{})},
+		{"Stint", stintOn(alone)},
+		{"Stint, batch", stintOn(inBatches(batch.Options{}))},
+		{"Stint, batch of four shards", stintOn(inBatches(batch.Options{Shards: 4}))},
+		{"Stint, deny and batch", stintOn(remembering)},
+		{"Stint, leases of up to 100", stintOn(leased(100))},
+		{"Stint, leases of up to 1000", stintOn(leased(1000))},
 	}
 }
 
-func redisRate(address string) (func(context.Context, string) error, func(), error) {
+func redisRate(address string, small bool) (func(context.Context, string) (bool, error), func(), error) {
 	c := redis.NewClient(&redis.Options{Addr: address, PoolSize: 64})
 	l := redis_rate.NewLimiter(c)
 	limit := redis_rate.Limit{Rate: 1_000_000, Period: time.Second, Burst: 100_000_000}
-	decide := func(ctx context.Context, key string) error {
+	if small {
+		limit = redis_rate.Limit{Rate: 1, Period: 24 * time.Hour, Burst: 1}
+	}
+	decide := func(ctx context.Context, key string) (bool, error) {
 		r, err := l.Allow(ctx, key, limit)
-		if err == nil && r.Allowed != 1 {
-			err = fmt.Errorf("refused")
-		}
-		return err
+		return err == nil && r.Allowed == 1, err
 	}
 	return decide, func() { c.Close() }, nil
 }
 
-// stintOn is a limiter of ours; with options it merges concurrent calls. A sliding log may refuse: what it costs is the same.
-func stintOn(limit stint.Limit, o *merged.Options) func(string) (func(context.Context, string) error, func(), error) {
-	return func(address string) (func(context.Context, string) error, func(), error) {
+// The stores around the shared one.
+func alone(s stint.Store) (stint.Store, error) { return s, nil }
+
+func inBatches(o batch.Options) func(stint.Store) (stint.Store, error) {
+	return func(s stint.Store) (stint.Store, error) { return batch.New(s, o) }
+}
+
+func remembering(s stint.Store) (stint.Store, error) {
+	merged, err := batch.New(s, batch.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return deny.New(merged, deny.Options{})
+}
+
+func leased(most int64) func(stint.Store) (stint.Store, error) {
+	return func(s stint.Store) (stint.Store, error) { return lease.New(s, lease.Options{MaxBlock: most}) }
+}
+
+// stintOn is a limiter of ours on a store around the shared one.
+func stintOn(around func(stint.Store) (stint.Store, error)) func(string, bool) (func(context.Context, string) (bool, error), func(), error) {
+	return func(address string, small bool) (func(context.Context, string) (bool, error), func(), error) {
 		shared, err := redisstore.Open(context.Background(), "redis://"+address+"?pool=64", redisstore.Options{Timeout: 10 * time.Second})
 		if err != nil {
 			return nil, nil, err
 		}
-		store := stint.Store(shared)
-		if o != nil {
-			if store, err = merged.New(shared, *o); err != nil {
-				return nil, nil, err
-			}
+		store, err := around(shared)
+		if err != nil {
+			return nil, nil, err
+		}
+		limit := stint.Limit{ID: "bench", Units: 1_000_000, Per: time.Second, Burst: 100_000_000}
+		if small {
+			limit = stint.PerDay(1).WithBurst(1).WithID("bench-small")
 		}
 		l, err := stint.NewWith(stint.Options{Store: store}, limit)
 		if err != nil {
 			return nil, nil, err
 		}
-		decide := func(ctx context.Context, key string) error {
+		decide := func(ctx context.Context, key string) (bool, error) {
 			d, err := l.Take(ctx, key, 1)
-			if err == nil && !d.Allowed && limit.Burst > 0 {
-				err = fmt.Errorf("refused")
-			}
-			return err
+			return d.Allowed, err
 		}
-		return decide, func() { store.Close(); shared.Close() }, nil
+		return decide, func() { store.Close() }, nil
 	}
 }
 
@@ -109,17 +135,17 @@ type RedisFigures struct {
 // Run puts the contestants through the row in interleaved rounds, on one server.
 func (r RedisRow) Run(server *RedisServer, contestants []RedisContestant, e Effort) ([]*RedisFigures, error) {
 	figures := make([]*RedisFigures, len(contestants))
-	decide := make([]func(context.Context, string) error, len(contestants))
+	decide := make([]func(context.Context, string) (bool, error), len(contestants))
 	for i, c := range contestants {
 		figures[i] = &RedisFigures{Contestant: c.Name}
-		f, done, err := c.Make(server.Address)
+		f, done, err := c.Make(server.Address, r.Refused)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		defer done()
 		decide[i] = f
 		for k := range min(r.Keys, 20_000) { // most keys are there
-			if err := f(context.Background(), redisKey(k)); err != nil {
+			if _, err := f(context.Background(), redisKey(k)); err != nil {
 				return nil, fmt.Errorf("%s: %w", c.Name, err)
 			}
 		}
@@ -136,25 +162,29 @@ func (r RedisRow) Run(server *RedisServer, contestants []RedisContestant, e Effo
 }
 
 // round lets the callers ask for a slice of time.
-func (r RedisRow) round(server *RedisServer, decide func(context.Context, string) error, slice time.Duration, into *RedisFigures) error {
+func (r RedisRow) round(server *RedisServer, decide func(context.Context, string) (bool, error), slice time.Duration, into *RedisFigures) error {
 	before, err := server.CPU()
 	if err != nil {
 		return err
 	}
 	var failed atomic.Pointer[error]
-	times := make([][]time.Duration, r.Callers)
+	times := make([][]float64, r.Callers) // µs
 	began := time.Now()
 	var callers sync.WaitGroup
 	for i := range r.Callers {
 		callers.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(i), uint64(began.UnixNano())))
 			for last := began; last.Sub(began) < slice; {
-				if err := decide(context.Background(), redisKey(random.IntN(r.Keys))); err != nil {
+				granted, err := decide(context.Background(), redisKey(random.IntN(r.Keys)))
+				if err == nil && granted == r.Refused {
+					err = fmt.Errorf("a wrong decision: granted is %v", granted)
+				}
+				if err != nil {
 					failed.Store(&err)
 					return
 				}
 				now := time.Now()
-				times[i] = append(times[i], now.Sub(last))
+				times[i] = append(times[i], float64(now.Sub(last).Nanoseconds())/1e3)
 				last = now
 			}
 		})
@@ -168,12 +198,12 @@ func (r RedisRow) round(server *RedisServer, decide func(context.Context, string
 	if err != nil {
 		return err
 	}
-	all := slices.Sorted(slices.Values(slices.Concat(times...)))
+	all := slices.Concat(times...)
 	n := float64(len(all))
 	into.Rates = append(into.Rates, n/took.Seconds())
 	into.CPU = append(into.CPU, float64((after-before).Microseconds())/n)
-	into.P50 = append(into.P50, float64(all[len(all)/2].Nanoseconds())/1e3)
-	into.P99 = append(into.P99, float64(all[len(all)*99/100].Nanoseconds())/1e3)
+	into.P50 = append(into.P50, quantile(all, 0.5))
+	into.P99 = append(into.P99, quantile(all, 0.99))
 	return nil
 }
 

@@ -18,8 +18,8 @@ func Ours() []Contestant {
 	}
 }
 
-// batch is how many calls share one reading of the clock, or one call of TakeMany.
-const batch = 64
+// batchSize is how many calls share one reading of the clock, or one call of TakeMany.
+const batchSize = 64
 
 // maxKeys leaves room for all keys of every part.
 const maxKeys = 1 << 24
@@ -61,7 +61,7 @@ func allowAt(l *stint.Limiter) *Subject {
 		return func(keys []string) int {
 			granted := 0
 			for len(keys) > 0 {
-				n := min(batch, len(keys))
+				n := min(batchSize, len(keys))
 				now := l.Now()
 				for _, key := range keys[:n] {
 					if l.AllowAt(key, 1, now) {
@@ -77,11 +77,11 @@ func allowAt(l *stint.Limiter) *Subject {
 
 func allowMany(l *stint.Limiter) *Subject {
 	return &Subject{NewDecider: func() Decider {
-		allowed := make([]bool, batch)
+		allowed := make([]bool, batchSize)
 		return func(keys []string) int {
 			granted := 0
 			for len(keys) > 0 {
-				n := min(batch, len(keys))
+				n := min(batchSize, len(keys))
 				if err := l.AllowMany(keys[:n], allowed[:n]); err != nil {
 					return granted
 				}
@@ -100,11 +100,11 @@ func allowMany(l *stint.Limiter) *Subject {
 func takeMany(l *stint.Limiter) *Subject {
 	ctx := context.Background()
 	return &Subject{NewDecider: func() Decider {
-		calls, results := make([]stint.Call, batch), make([]stint.Result, batch)
+		calls, results := make([]stint.Call, batchSize), make([]stint.Result, batchSize)
 		return func(keys []string) int {
 			granted := 0
 			for len(keys) > 0 {
-				n := min(batch, len(keys))
+				n := min(batchSize, len(keys))
 				for i, key := range keys[:n] {
 					calls[i] = stint.Call{Key: key, N: 1}
 				}

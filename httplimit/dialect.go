@@ -93,7 +93,8 @@ func (f IETF) policies(r *Report, partition []byte) string {
 	if len(r.Decisions) == 1 && partition == nil {
 		return r.label(r.Decisions[0].By).policy
 	}
-	var buf []byte
+	var small [256]byte
+	buf := small[:0]
 	for i := range r.Decisions {
 		if i > 0 {
 			buf = append(buf, ", "...)

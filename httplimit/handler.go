@@ -103,15 +103,26 @@ func (h *handler) decide(x *exchange, key string, cost int64) (*charge, error) {
 		}
 		return nil, err
 	}
-	claims, decisions := make([]stint.Claim, len(limits)), make([]stint.Decision, len(limits))
-	for i, limit := range limits {
-		claims[i] = stint.NewClaim(limit, key, cost)
+	s := new(several)
+	claims, decisions := s.claims[:0], s.decisions[:]
+	for _, limit := range limits {
+		claims = append(claims, stint.NewClaim(limit, key, cost))
 	}
+	if len(limits) > len(decisions) {
+		decisions = make([]stint.Decision, len(limits))
+	}
+	decisions = decisions[:len(limits)]
 	d, err := o.Limiter.TakeAll(x.Context, claims, decisions)
 	if err == nil {
 		x.decidedByAll(d, decisions)
 	}
 	return nil, err
+}
+
+// several is the memory of a call on a few limits, in one piece.
+type several struct {
+	claims    [2]stint.Claim
+	decisions [2]stint.Decision
 }
 
 // undecided is for a request on which no decision could be had: an error is not a denial.

@@ -16,15 +16,15 @@
 //	sliding log and counter, slots, pacing    refused, or passed through to the shared store ([Options].Others)
 //
 // A lease on windows ends with its window. A life is counted from when the shared store was asked, not from its answer, and ends a
-// 1024th early for clocks that go at different speeds. A shared store whose own clock steps ahead by x while units are held lets
+// 1024th and two ticks early, for clocks that go at different speeds. A shared store whose own clock steps ahead by x while units are held lets
 // them be spent up to x late.
 //
 // # What it costs
 //
 // Units that one process holds are refused to the others. The price is bounded: a process holds at most MaxBlock units of a key, no
-// more than an eighth of what the shared store has left, and none of a key that is not called several times in a quarter of E. What
-// is not spent for E/4 to E/2, or has expired, goes back by the receipt of its charge; so a process that stops calling holds nothing
-// after 1.25 E. A process that dies, and an answer that is lost on the way, leave what they held charged, as if it had been spent.
+// more than an eighth of what the shared store has left, and none of a key that is not called several times in a quarter of E. A
+// lease that is not spent from for E/4 to E/2, or has expired, goes back by the receipt of its charge; so a process that stops calling
+// holds nothing after 1.25 E. A process that dies, and an answer that is lost on the way, leave what they held charged, as if it had been spent.
 // What time has given back meanwhile a late return does not give twice; a bucket can lose so up to r·E units by a lease that was
 // not needed.
 //

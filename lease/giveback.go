@@ -146,11 +146,14 @@ func (s *Store) keep(context.Context) {
 func (s *Store) look(r *lease, now int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if b := r.current.Load(); b != nil && s.ended(r, b, now) {
-		r.current.Store(nil)
-		s.giveBack(r, b, now)
+	busy := false
+	if b := r.current.Load(); b != nil {
+		if busy = !s.ended(r, b, now); !busy {
+			r.current.Store(nil)
+			s.giveBack(r, b, now)
+		}
 	}
-	if b := r.next; b != nil && s.ended(r, b, now) {
+	if b := r.next; b != nil && (!busy || !b.lives(now)) && s.ended(r, b, now) {
 		r.next = nil
 		s.giveBack(r, b, now)
 	}

@@ -144,6 +144,31 @@ func TestRefilledAheadOfNeed(t *testing.T) {
 	})
 }
 
+// Who waits in line is served from the lease, too.
+func TestWaitFromLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := around(t, shared(t), lease.Options{})
+		limit := stint.PerSecond(100).WithBurst(10_000)
+		limiter, err := stint.NewWith(stint.Options{Store: s}, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warm(t, s, limiter.Limits()[0], "k")
+		held, before := s.Stats().Held, f.asked.Load()
+		for range held / 2 {
+			if err := limiter.Wait(ctx, "k"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if trips := f.asked.Load() - before; trips > 3 {
+			t.Errorf("%d waits with %d units held made %d trips", held/2, held, trips)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Callers that meet on a key share one trip at a time.
 func TestOneTripAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -213,7 +238,7 @@ func TestIdleUnitsGoBack(t *testing.T) {
 		s, _ := around(t, memory, lease.Options{})
 		warm(t, s, l, "k")
 		time.Sleep(1250 * time.Millisecond)
-		if st := s.Stats(); st.Held != 0 || st.Returned == 0 || st.Stranded != 0 {
+		if st := s.Stats(); st.Held+st.Returning != 0 || st.Returned == 0 || st.Stranded != 0 {
 			t.Errorf("idle for 1.25 lives: %+v", st)
 		}
 		if left := remaining(t, memory, l, "k"); left != 960 {
@@ -304,7 +329,7 @@ func TestBlockAndReset(t *testing.T) {
 		if _, _, err := s.One(ctx, l, "j", stint.ResetOp()); err != nil {
 			t.Fatal(err)
 		}
-		if st := s.Stats(); st.Leases != 0 {
+		if st := s.Stats(); st.Held != 0 {
 			t.Errorf("after a reset: %+v", st)
 		}
 		time.Sleep(time.Second) // what goes back from before the reset is worth nothing

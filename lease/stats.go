@@ -2,16 +2,17 @@ package lease
 
 import "sync/atomic"
 
-// Stats is what a store of leases holds and has done. Of the units leased, each is in one of Held, Spent, Returned, Expired and
-// Stranded.
+// Stats is what a store of leases holds and has done. Of the units leased, each is in one of Held, Returning, Spent, Returned, Expired
+// and Stranded.
 type Stats struct {
-	Leases   int64 // keys with a lease now
-	Held     int64 // units held now, or on their way back
-	Leased   int64 // units charged in the store for later
-	Spent    int64 // units of them that calls were granted
-	Returned int64 // units that the store took back
-	Expired  int64 // units given back too late to be worth anything: time or a new window has given them back
-	Stranded int64 // units lost: the store could not be reached to give them back, or their limit has changed; they stay charged
+	Leases    int64 // keys with a lease now
+	Held      int64 // units held now
+	Leased    int64 // units charged in the store for later
+	Spent     int64 // units of them that calls were granted
+	Returning int64 // units on their way back
+	Returned  int64 // units that the store took back
+	Expired   int64 // units given back too late to be worth anything: time or a new window has given them back
+	Stranded  int64 // units lost: the store could not be reached to give them back, or their limit has changed; they stay charged
 
 	Trips    int64 // to the store for a lease
 	AtBound  int64 // calls that found MaxKeys leases and went straight to the store
@@ -32,7 +33,7 @@ func (s *Store) Stats() Stats {
 	st := Stats{
 		Leased: c.leased.Load(), Spent: c.spent.Load(), Returned: c.returned.Load(), Expired: c.expired.Load(), Stranded: c.stranded.Load(),
 		Trips: c.trips.Load(), AtBound: c.atBound.Load(), Returns: c.returns.Load(), Refilled: c.refilled.Load(),
-		Held: c.goingBack.Load(),
+		Returning: c.goingBack.Load(),
 	}
 	for r := range s.leases.all {
 		r.mu.Lock()

@@ -51,10 +51,10 @@ func New(inner stint.Store, o Options) (*Store, error) {
 	return s, nil
 }
 
-// One implements [stint.Store]. Takes that need not wait, and looks, are served from the key's lease where it holds enough;
-// everything else is the store's. What comes between a lease and its store ends the lease at once: a block and a reset.
+// One implements [stint.Store]. Takes and looks are served from the key's lease where it holds enough; everything else is the
+// store's. What comes between a lease and its store ends the lease at once: a block and a reset.
 func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op) (stint.Answer, stint.Mark, error) {
-	if op.Max > 0 && op.Wait == 0 || op.Max == 0 {
+	if op.Max > 0 && op.Wait < stint.Forever || op.Max == 0 {
 		n := op.Max
 		if n == 0 {
 			n = op.Min
@@ -74,7 +74,7 @@ func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op
 				return b.answer(n, left+r.beside.Load(), now), b.mark, nil
 			}
 		}
-		if op.Max > 0 {
+		if op.Max > 0 && op.Wait == 0 {
 			return s.take(ctx, l, key, op, h)
 		}
 	}

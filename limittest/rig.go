@@ -103,7 +103,7 @@ func show(op stint.Op) string {
 	case op.Wait > 0:
 		return fmt.Sprintf("take %d within %d", op.Max, op.Wait)
 	case op.Min < op.Max:
-		return fmt.Sprintf("take up to %d", op.Max)
+		return fmt.Sprintf("take %d up to %d", op.Min, op.Max)
 	}
 	return fmt.Sprintf("take %d", op.Max)
 }

@@ -60,8 +60,10 @@ func (s *script) op(t *rapid.T, k kinds) stint.Op {
 	switch kind := rapid.IntRange(0, 19).Draw(t, "kind"); {
 	case kind < 9:
 		return stint.TakeOp(max(1, n))
-	case kind < 11:
+	case kind < 10:
 		return stint.UpToOp(max(1, n))
+	case kind < 11: // as leases ask: for a call, and more for later
+		return stint.Op{Min: max(1, n), Max: max(1, n) + rapid.Int64Range(0, min(max(1, s.limit.Capacity()), math.MaxInt64-max(1, n))).Draw(t, "more")}
 	case kind < 13:
 		return stint.LookOp(max(1, n))
 	case kind == 13 && s.books && k.ahead:

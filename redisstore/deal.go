@@ -124,15 +124,14 @@ type dealt struct {
 
 // read reads the answer to the deal's call.
 func (d *deal) read(c *call) (dealt, error) {
-	list, err := c.list(3)
+	list, err := c.list(4)
 	if err != nil {
 		return dealt{}, err
 	}
-	now, ok1 := list[0].(string)
-	granted, ok2 := list[1].(int64)
-	states, ok3 := list[2].(string)
-	at, err := strconv.ParseInt(now, 10, 64)
-	if !ok1 || !ok2 || !ok3 || err != nil {
+	granted, ok1 := list[2].(int64)
+	states, ok2 := list[3].(string)
+	now, ok3 := instant(list[0], list[1])
+	if !ok1 || !ok2 || !ok3 {
 		return dealt{}, ErrAnswer
 	}
 	size := 0
@@ -147,7 +146,19 @@ func (d *deal) read(c *call) (dealt, error) {
 	if len(states) != size {
 		return dealt{}, ErrAnswer
 	}
-	return dealt{at, granted == 1, states}, nil
+	return dealt{now, granted == 1, states}, nil
+}
+
+// instant is an instant out of seconds and their millionths, or whole where there are none.
+func instant(seconds, millionths any) (int64, bool) {
+	s, ok1 := seconds.(string)
+	m, ok2 := millionths.(string)
+	now, err := strconv.ParseInt(s, 10, 64)
+	if !ok1 || !ok2 || err != nil || m == "" {
+		return now, ok1 && ok2 && err == nil
+	}
+	micros, err := strconv.ParseInt(m, 10, 64)
+	return now*1_000_000 + micros, err == nil && now >= 0 && now <= stint.MaxInstant/1_000_000+1 && micros >= 0 && micros < 1_000_000
 }
 
 // state is the key's state before step i of the group; false if the script left it to Go. Steps of words have one state, that of

@@ -8,35 +8,35 @@
 -- ARGV[4]  for each key the number of its steps, and for each step which program and how often; empty: each key, program 1, once
 -- ARGV[5…] programs, packed as in plan.go: kind, mode, head, then numbers
 --
--- It answers {instant, verdict, states}: verdict is 1 if every step of the call was granted; states has for each key a sign ('+', or
+-- It answers {instant, its millionths, verdict, states}: the instant in seconds as TIME says it, or as it was given, with no
+-- millionths then; verdict is 1 if every step of the call was granted; states has for each key a sign ('+', or
 -- '-' for a key that only Go can decide, of which nothing was stored) and its record as it was, of runs a summary.
 local call, unpack_, pack, sub, floor = redis.call, struct.unpack, struct.pack, string.sub, math.floor
-local now
-if ARGV[1] == '' then
-  local t = call('TIME')
-  now = t[1] * 1000000 + t[2]
-else
-  now = tonumber(ARGV[1])
-end
+local t = ARGV[1] == '' and call('TIME') or {ARGV[1], ''}
+local now = t[2] == '' and tonumber(ARGV[1]) or t[1] * 1000000 + t[2]
 if now < 0 or now > 3377699720527871 then
   return redis.error_reply('STINTCLOCK')
 end
 local all, words, steps = ARGV[2] == 'a', tonumber(ARGV[3]), ARGV[4]
 local EXACT = 4503599627370496 -- 2^52: sums of two numbers below it are exact
-local programs, out, n, writes, granted, at = {}, {}, 0, {}, true, 1
+local programs, out, n, writes, granted, at = {}, {}, 0, all and {}, true, 1
 for i = 5, #ARGV do
-  programs[i - 4] = {unpack_('>I1I1c9I8I8I8I8I8I8I8I8', ARGV[i])}
+  programs[i - 4] = {unpack_('>I1I1c9I7I7I7I7I7I7I7I7', ARGV[i])}
 end
 local records = words > 0 and call('MGET', unpack(KEYS, 1, words))
 
 -- A call for itself writes at once. One that is all or none writes when it has decided all.
-local function write(...)
-  if all then
+local write = call
+if all then
+  write = function(...)
     writes[#writes + 1] = {...}
     return true
   end
-  return call(...)
 end
+
+local absent = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+local absentRuns = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+local absentWide = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
 -- How long a record is kept, in milliseconds, and until when that is at least, in 2^20 ticks: half as long again as it has to be,
 -- so that most writes need not touch the expiry.
@@ -254,9 +254,9 @@ for i = 1, words do
   end
   if not fits then
     granted = false
-    out[n + 1], out[n + 2] = '-', wide and string.rep('\0', 37) or string.rep('\0', 21)
+    out[n + 1], out[n + 2] = '-', wide and absentWide or absent
   else
-    out[n + 1], out[n + 2] = '+', record or (wide and string.rep('\0', 37) or string.rep('\0', 21))
+    out[n + 1], out[n + 2] = '+', record or wide and absentWide or absent
   end
   n = n + 2
 end
@@ -290,7 +290,7 @@ for i = words + 1, #KEYS do
   end
   if not fits then
     granted = false
-    out[n + 1], out[n + 2] = '-', string.rep('\0', 24)
+    out[n + 1], out[n + 2] = '-', absentRuns
   else
     local newest, sum, before = T - ticks, 0, 0
     if N == 0 or T <= now then
@@ -395,7 +395,7 @@ for i = words + 1, #KEYS do
       out[n + 1], out[n + 2] = '+', pack('>I8I8I8', was > 0 and wasNewest + ticks or 0, was, wait)
     else
       granted = false
-      out[n + 1], out[n + 2] = '-', string.rep('\0', 24)
+      out[n + 1], out[n + 2] = '-', absentRuns
     end
   end
   n = n + 2
@@ -404,4 +404,4 @@ end
 if all and granted then
   for i = 1, #writes do call(unpack(writes[i])) end
 end
-return {string.format('%.0f', now), granted and 1 or 0, table.concat(out)}
+return {t[1], t[2], granted and 1 or 0, table.concat(out)}

@@ -50,10 +50,18 @@ func told(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnknown, err)
 }
 
+// notSent is why a call was not sent at all.
+type notSent struct{ error }
+
+func (e notSent) Unwrap() error { return e.error }
+
 // notRun says whether the server surely did not do what failed so, and may do it later or elsewhere.
 func notRun(err error) bool {
 	var op *net.OpError
+	var unsent notSent
 	switch {
+	case errors.As(err, &unsent):
+		return true
 	case err == nil, errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &op) && op.Op == "dial", errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):

@@ -35,6 +35,14 @@ func (k *link) bounded(ctx context.Context) (context.Context, context.CancelFunc
 // error.
 func (k *link) run(ctx context.Context, calls ...*call) {
 	for pause := firstPause; ; {
+		if err := ctx.Err(); err != nil {
+			for _, c := range calls {
+				if c.err == nil {
+					c.err = notSent{err}
+				}
+			}
+			return
+		}
 		k.send(ctx, calls)
 		var again []*call
 		wait := false

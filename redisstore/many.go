@@ -183,17 +183,17 @@ func (s *Store) byGo(ctx context.Context, g *group, into []stint.Outcome) {
 		if err != nil {
 			return nil, err
 		}
-		any := false
+		dirty := false
 		for _, x := range g.steps {
 			for _, claim := range x.claims {
 				var changed bool
 				if into[claim], changed = r.Step(g.plan.limit, now, x.op, s.earlier(ctx)); into[claim].Err != nil {
 					return nil, into[claim].Err
 				}
-				any = any || changed
+				dirty = dirty || changed
 			}
 		}
-		return g.plan.rewrite(&r, any, now, s.slack()), nil
+		return g.plan.rewrite(&r, dirty, now, s.slack()), nil
 	})
 	if err != nil {
 		g.fail(err, into)

@@ -139,12 +139,10 @@ func (p *plan) program(op stint.Op, guess func() int64) ([]byte, bool) {
 	if p.kind == byRuns && mode == never {
 		numbers = [6]int64{p.n.Ticks, p.n.Capacity, p.n.Grain, int64(p.limit.Words()), 1}
 	}
-	b := append(make([]byte, 0, 80), p.kind, mode)
-	b = append(b, p.head...)
-	b = binary.BigEndian.AppendUint64(b, uint64(min(least, exact)))
-	b = binary.BigEndian.AppendUint64(b, uint64(min(most, exact)))
+	b := append(append(make([]byte, 0, programSize), p.kind, mode), p.head...)
+	b = appendNumber(appendNumber(b, min(least, exact)), min(most, exact))
 	for _, n := range numbers {
-		b = binary.BigEndian.AppendUint64(b, uint64(n))
+		b = appendNumber(b, n)
 	}
 	return b, ok
 }
@@ -197,4 +195,12 @@ func (p *plan) windows(at int64) *[4]int64 {
 	w := &[4]int64{before, start, end, after}
 	p.around.Store(w)
 	return w
+}
+
+// programSize is the length of a program.
+const programSize = 2 + headSize + 8*7
+
+// appendNumber appends a number below 2^56 in seven bytes.
+func appendNumber(to []byte, n int64) []byte {
+	return append(to, byte(n>>48), byte(n>>40), byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
 }

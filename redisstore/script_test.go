@@ -179,9 +179,9 @@ func holds(t *testing.T, s *Store, p *plan, key string, want *record.Record, now
 		// A write that does not touch the expiry trusts what the record says of it.
 		until := int64(data[9])<<24 | int64(data[10])<<16 | int64(data[11])<<8 | int64(data[12])
 		// The clock of the test stands still meanwhile; real time does not.
-		if real := latest + left.Microseconds() + int64(time.Minute/stint.Tick); until<<20 > real || until < math.MaxUint32 && until<<20 < want.Until(p.limit)-1<<20 {
+		if lasts := latest + left.Microseconds() + int64(time.Minute/stint.Tick); until<<20 > lasts || until < math.MaxUint32 && until<<20 < want.Until(p.limit)-1<<20 {
 			t.Fatalf("%s %d/%v: says to be kept until %d, is until %d, needed until %d:%s", p.limit.Strategy.Name(), p.limit.Units, p.limit.Per,
-				until<<20-now, real-now, want.Until(p.limit)-now, history)
+				until<<20-now, lasts-now, want.Until(p.limit)-now, history)
 		}
 	}
 }

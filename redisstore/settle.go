@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -31,7 +32,7 @@ func (s *Store) settle(ctx context.Context, keys []string, decide func(now int64
 	sorted := slices.Sorted(slices.Values(keys))
 	done, err := s.turns.take(ctx, sorted)
 	if err != nil {
-		return told(err)
+		return fmt.Errorf("%w: %w", stint.ErrContention, err)
 	}
 	defer done()
 	for try := range maxTries {

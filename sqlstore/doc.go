@@ -34,7 +34,7 @@
 // let an administrator run [Schema] and set [Options.NoSchema]. Afterwards SELECT, INSERT, UPDATE and DELETE on them are enough, and New
 // checks for them. Tables of a newer version are refused, with a message, not guessed at.
 //
-// Rows that say nothing any more are removed in small steps by each process ([Options.SweepEvery]). A row without its process is
+// Rows that have said nothing for a minute are removed in small steps by each process ([Options.SweepEvery]). A row without its process is
 // harmless: it means what it says, whenever somebody asks. On PostgreSQL autovacuum must be on, as it is by default.
 //
 // Connections are the store's own while it is open ([Options.Connections]), with settings of their own: READ COMMITTED, plans by the

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/stint-go/stint"
@@ -37,10 +38,17 @@ func explained(d dialect, doing string, err error) error {
 	return errorf("%s: %w", doing, err)
 }
 
-// withoutSecret is the error with the secret taken out of its text.
+// withoutSecret is the error with the secret, as it is written in a URL or as it is meant, taken out of its text.
 func withoutSecret(err error, secret string) error {
-	if err == nil || secret == "" || !strings.Contains(err.Error(), secret) {
+	if err == nil || secret == "" {
 		return err
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), secret, "***"))
+	text := strings.ReplaceAll(err.Error(), secret, "***")
+	if meant, failed := url.PathUnescape(secret); failed == nil {
+		text = strings.ReplaceAll(text, meant, "***")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }

@@ -25,13 +25,13 @@ func (d mariadb) take(ctx context.Context, s *session, t *take) error {
 	if t.clock != nil {
 		name += " by a clock"
 	}
-	query := statementOf(name, func() string { return d.takeStatement(t.transcription, t.clock != nil) })
+	query := s.written(name, func() string { return d.takeStatement(t.transcription, t.clock != nil) })
 	tag := nonce()
 	args := []any{t.key, int64(t.limit.Variant()), tag}
 	if t.clock != nil {
 		args = append(args, t.clock())
 	}
-	for _, n := range t.values(t.limit, t.units) {
+	for _, n := range t.values() {
 		args = append(args, n)
 	}
 	if t.clock != nil {

@@ -17,18 +17,16 @@ import (
 // The rest of a URL means what it means to the driver. No error shows the password.
 func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
+	secret := secretOf(address)
 	var d Dialect
-	var source, secret string
+	var source string
 	var err error
 	switch scheme {
 	case "postgres", "postgresql":
 		d, source = Postgres, address
-		secret, err = password(address)
 	case "mysql", "mariadb":
 		d = MySQL
-		if source, err = mysqlSource(address); err == nil {
-			secret, err = password(address)
-		}
+		source, err = mysqlSource(address)
 	case "sqlite":
 		if d, source = SQLite, strings.TrimPrefix(rest, "//"); source == "" {
 			err = errorf("the URL names no file; write sqlite:/path/to/file")
@@ -75,29 +73,24 @@ func driverOf(d Dialect) (string, error) {
 	return "", errorf("the program has no driver for %s: import one, such as _ %q", d, drivers[d].usual)
 }
 
-// parsed is the URL. Its own errors would repeat it, password and all.
-func parsed(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errorf("the URL cannot be read; escape what is special in user and password, as %%40 for @")
+// secretOf is the password in a URL as it is written there; "" if there is none. It reads what no parser would: a password is not to
+// be shown because something else in the URL is wrong.
+func secretOf(address string) string {
+	_, rest, _ := strings.Cut(address, "//")
+	if end := strings.IndexAny(rest, "/?"); end >= 0 && strings.Contains(rest[:end], "@") {
+		rest = rest[:end]
 	}
-	return u, nil
-}
-
-func password(address string) (string, error) {
-	u, err := parsed(address)
-	if err != nil {
-		return "", err
-	}
-	secret, _ := u.User.Password()
-	return secret, nil
+	user := rest[:max(0, strings.LastIndex(rest, "@"))]
+	_, secret, _ := strings.Cut(user, ":")
+	return secret
 }
 
 // mysqlSource is a URL as the MySQL driver wants it: user:password@tcp(host:port)/database?parameters.
 func mysqlSource(address string) (string, error) {
-	u, err := parsed(address)
+	u, err := url.Parse(address)
 	if err != nil {
-		return "", err
+		// The error itself would repeat the URL, password and all.
+		return "", errorf("the URL cannot be read; escape what is special in user and password, as %%40 for @")
 	}
 	query := u.Query()
 	host := u.Host

@@ -24,7 +24,7 @@ type Options struct {
 	// Timeout bounds every call, the wait for a connection and for a lock included. Default: 5 s. A context's earlier deadline holds.
 	Timeout time.Duration
 
-	// SweepEvery is how often a small step removes rows that say nothing any more. Default: 1 s, and never with a Clock. Negative:
+	// SweepEvery is how often a small step removes rows that have said nothing for a minute. Default: 1 s, and never with a Clock. Negative:
 	// never; then call Sweep.
 	SweepEvery time.Duration
 

@@ -12,16 +12,16 @@ import (
 // statement serves any number of them.
 type postgres struct{}
 
+// settings are one statement. Every statement of the store finds its rows by their keys: a plan that was made while the table was small
+// would read all of it, and to plan anew each time is slow.
 func (postgres) settings(o *Options) []string {
-	commit := "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+	commit := "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END"
 	if o.Relaxed {
-		commit = "SET synchronous_commit = off"
+		commit = "'off'"
 	}
-	return []string{
-		"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED", commit,
-		// Every statement finds its rows by their keys. A plan that was made while the table was small would read all of it.
-		"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET plan_cache_mode = force_generic_plan",
-	}
+	return []string{"SELECT set_config('synchronous_commit', " + commit + ", false), set_config('default_transaction_isolation', 'read committed', false)," +
+		" set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)," +
+		" set_config('plan_cache_mode', 'force_generic_plan', false)"}
 }
 
 func (postgres) begin() string { return "BEGIN" }

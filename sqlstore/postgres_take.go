@@ -21,13 +21,13 @@ func (d postgres) take(ctx context.Context, s *session, t *take) error {
 	if t.clock != nil {
 		name, clock = name+" by a clock", "(SELECT clock FROM ask)"
 	}
-	for _, n := range t.values(t.limit, t.units) {
+	for _, n := range t.values() {
 		args = append(args, n)
 	}
 	if t.clock != nil {
 		args = append(args, t.clock())
 	}
-	query := statementOf(name, func() string { return d.takeStatement(t.transcription, clock, t.clock != nil) })
+	query := s.written(name, func() string { return d.takeStatement(t.transcription, clock, t.clock != nil) })
 	p, err := s.prepared(ctx, query)
 	if err != nil {
 		return err

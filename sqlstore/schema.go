@@ -136,18 +136,15 @@ func (s *Store) permitted(ctx context.Context) error {
 		return explained(s.dialect, "connect", err)
 	}
 	defer s.sessions.put(se)
-	never := []byte("never")
 	for _, try := range []struct{ doing, statement string }{
-		{"read the keys", "SELECT count(*) FROM stint_keys WHERE k = ?"},
-		{"write the keys", "UPDATE stint_keys SET keep_until = keep_until WHERE k = ?"},
+		{"read and write the keys", "UPDATE stint_keys SET keep_until = keep_until WHERE k = ?"},
 		{"remove keys", "DELETE FROM stint_keys WHERE k = ?"},
-		{"read the limits' values", "SELECT count(*) FROM stint_values WHERE limit_id = ?"},
-		{"remove used receipts", "DELETE FROM stint_receipts WHERE k = ?"},
 		{"make keys", "INSERT INTO stint_keys (" + columns + ") SELECT " + columns + " FROM stint_keys WHERE k = ?"},
 		{"write the limits' values", "INSERT INTO stint_values SELECT * FROM stint_values WHERE limit_id = ?"},
+		{"remove used receipts", "DELETE FROM stint_receipts WHERE k = ?"},
 		{"write used receipts", "INSERT INTO stint_receipts SELECT * FROM stint_receipts WHERE k = ?"},
 	} {
-		if _, err := se.conn.ExecContext(ctx, s.dialect.parameters(try.statement), never); err != nil {
+		if _, err := se.conn.ExecContext(ctx, s.dialect.parameters(try.statement), []byte("never")); err != nil {
 			se.broken = true
 			return explained(s.dialect, try.doing, err)
 		}

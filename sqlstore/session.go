@@ -13,8 +13,9 @@ import (
 type session struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
-	used       bool // before: the server may have gone since
-	broken     bool // not to be used again
+	texts      map[string]string // of statements that are long to write, by name
+	used       bool              // before: the server may have gone since
+	broken     bool              // not to be used again
 }
 
 // prepared is the statement, prepared once.
@@ -27,6 +28,16 @@ func (s *session) prepared(ctx context.Context, query string) (*sql.Stmt, error)
 		s.statements[query] = p
 	}
 	return p, err
+}
+
+// written is the text of a statement, written once.
+func (s *session) written(name string, write func() string) string {
+	text, ok := s.texts[name]
+	if !ok {
+		text = write()
+		s.texts[name] = text
+	}
+	return text
 }
 
 func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -128,7 +139,7 @@ func (p *sessions) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: conn, statements: make(map[string]*sql.Stmt)}
+	s := &session{conn: conn, statements: make(map[string]*sql.Stmt), texts: make(map[string]string)}
 	for _, statement := range p.settings {
 		if err := s.control(ctx, statement); err != nil {
 			s.discard()

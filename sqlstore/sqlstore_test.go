@@ -37,6 +37,19 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// Durable is the default, whatever the database's own is.
+func TestDurable(t *testing.T) {
+	for _, c := range []struct {
+		d                dialect
+		durable, relaxed string
+	}{{postgres{}, "WHEN 'off' THEN 'on'", "'synchronous_commit', 'off'"}, {sqlite{}, "synchronous = FULL", "synchronous = NORMAL"}} {
+		durable, relaxed := strings.Join(c.d.settings(&Options{}), ";"), strings.Join(c.d.settings(&Options{Relaxed: true}), ";")
+		if !strings.Contains(durable, c.durable) || strings.Contains(durable, c.relaxed) || !strings.Contains(relaxed, c.relaxed) {
+			t.Errorf("durable: %s\nrelaxed: %s", durable, relaxed)
+		}
+	}
+}
+
 func TestMySQLSource(t *testing.T) {
 	for address, want := range map[string]string{
 		"mysql://u:p%40w@h/d":                        "u:p@w@tcp(h:3306)/d",
@@ -99,6 +112,16 @@ func TestFailures(t *testing.T) {
 
 func TestErrorsShowNoSecret(t *testing.T) {
 	if err := withoutSecret(errors.New("login as u:pw123 failed"), "pw123"); strings.Contains(err.Error(), "pw123") {
+		t.Error(err)
+	}
+	for address, want := range map[string]string{
+		"postgres://u:p%40w@h/d": "p%40w", "postgres://u:p/w@h/d": "p/w", "postgres://u:p:w@h1:1,h2:2/d?x=a@b": "p:w", "postgres://u@h/d": "", "sqlite:/x": "", "": "",
+	} {
+		if got := secretOf(address); got != want {
+			t.Errorf("the password in %s is %q", address, got)
+		}
+	}
+	if err := withoutSecret(errors.New("login with p@w"), "p%40w"); strings.Contains(err.Error(), "p@w") {
 		t.Error(err)
 	}
 	if err := withoutSecret(context.Canceled, "pw123"); !errors.Is(err, context.Canceled) {

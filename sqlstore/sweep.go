@@ -6,12 +6,14 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/stint-go/stint"
 )
 
-// sweeper removes rows that say nothing any more, in small steps through the table in the order of its keys.
+// sweeper removes rows that have said nothing for a while, in small steps through the table in the order of its keys.
 type sweeper struct {
 	store *Store
-	quit  chan struct{}
+	end   context.CancelFunc
 	done  chan struct{}
 
 	mu     sync.Mutex
@@ -21,35 +23,30 @@ type sweeper struct {
 const (
 	sweepRows  = 1000 // that one step looks at
 	sweepSteps = 20   // at most in a row
+
+	// sweepAfter is how long, in ticks, a row stays that says nothing any more: a key in use with a short window comes back.
+	sweepAfter = int64(time.Minute / stint.Tick)
 )
 
 func startSweeper(s *Store) *sweeper {
-	w := &sweeper{store: s, quit: make(chan struct{}), done: make(chan struct{})}
+	ctx, end := context.WithCancel(context.Background())
+	w := &sweeper{store: s, end: end, done: make(chan struct{})}
 	if s.options.SweepEvery < 0 {
 		close(w.done)
 		return w
 	}
-	go w.run()
+	go w.run(ctx)
 	return w
 }
 
 // run sweeps at intervals: a step, and more after so many writes, so that the table cannot outgrow the sweeper.
-func (w *sweeper) run() {
+func (w *sweeper) run(ctx context.Context) {
 	defer close(w.done)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-w.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	ticker := time.NewTicker(w.store.options.SweepEvery)
 	defer ticker.Stop()
 	for seen := int64(0); ; {
 		select {
-		case <-w.quit:
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
@@ -63,11 +60,11 @@ func (w *sweeper) run() {
 }
 
 func (w *sweeper) stop() {
-	close(w.quit)
+	w.end()
 	<-w.done
 }
 
-// Sweep removes all rows that say nothing any more, in small steps. The store does it by itself; call it where SweepEvery is
+// Sweep removes all rows that have said nothing for a minute, in small steps. The store does it by itself; call it where SweepEvery is
 // negative, or before the table is measured.
 func (s *Store) Sweep(ctx context.Context) error {
 	s.sweeper.mu.Lock()
@@ -101,7 +98,7 @@ func (w *sweeper) step(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		now = s.instant(now)
+		now = s.instant(now) - sweepAfter
 		from := w.cursor
 		if from == nil {
 			from = []byte{}

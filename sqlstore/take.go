@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"sync"
+	"time"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/record"
@@ -36,16 +36,13 @@ type take struct {
 	after  bool // the record is the one after the take
 }
 
-// statements are written once for each transcription.
-var takes sync.Map // statement by name
-
-func statementOf(name string, write func() string) string {
-	if text, ok := takes.Load(name); ok {
-		return text.(string)
+// values are those of the transcription's numbers.
+func (t *take) values() []int64 {
+	at := time.Now().UnixMicro()
+	if t.clock != nil {
+		at = t.clock()
 	}
-	text := write()
-	takes.Store(name, text)
-	return text
+	return t.transcription.values(t.limit, t.units, at)
 }
 
 // quick does a take of one key by one statement, where there is one. It is not done if the transaction has to decide.

@@ -58,21 +58,22 @@ func (s *Store) attempt(ctx context.Context, rows []*row, do step) (again bool, 
 		return false, s.failed(err)
 	}
 	defer s.sessions.put(se)
+	if err := se.control(ctx, s.dialect.begin()); err != nil {
+		busy := s.dialect.failure(err) == conflict
+		se.broken = !busy
+		return busy || se.used, s.failed(err)
+	}
 	committing, err := s.run(ctx, se, rows, do)
 	if err == nil {
 		return false, nil
 	}
 	var own errStep
 	if errors.As(err, &own) {
-		if s.end(ctx, se, "ROLLBACK") != nil {
-			se.broken = true
-		}
+		se.broken = se.control(ctx, "ROLLBACK") != nil
 		return false, own.error
 	}
 	if errors.Is(err, errMade) || s.dialect.failure(err) == conflict {
-		if s.end(ctx, se, "ROLLBACK") != nil {
-			se.broken = true
-		}
+		se.broken = se.control(ctx, "ROLLBACK") != nil
 		return true, s.failed(err)
 	}
 	se.broken = true
@@ -86,11 +87,8 @@ func (s *Store) attempt(ctx context.Context, rows []*row, do step) (again bool, 
 // errMade says that somebody else has made a row meanwhile.
 var errMade = errorf("somebody else has made the key at the same moment")
 
-// run is the transaction's statements. It says whether the last one, which makes it last, was sent.
+// run is the statements of a transaction that has begun. It says whether the last one, which makes it last, was sent.
 func (s *Store) run(ctx context.Context, se *session, rows []*row, do step) (committing bool, err error) {
-	if err := se.control(ctx, s.dialect.begin()); err != nil {
-		return false, err
-	}
 	now, err := s.dialect.lock(ctx, se, rows)
 	if err != nil {
 		return false, err
@@ -122,13 +120,11 @@ func (s *Store) run(ctx context.Context, se *session, rows []*row, do step) (com
 		}
 	}
 	if len(there)+len(missing) == 0 {
-		return false, s.end(ctx, se, "ROLLBACK") // nothing to wait for the disk for
+		return false, se.control(ctx, "ROLLBACK") // nothing to wait for the disk for
 	}
 	s.written.Add(int64(len(there) + len(missing)))
-	return true, s.end(ctx, se, "COMMIT")
+	return true, se.control(ctx, "COMMIT")
 }
-
-func (s *Store) end(ctx context.Context, se *session, how string) error { return se.control(ctx, how) }
 
 // instant is the database's, or that of the clock in its place.
 func (s *Store) instant(now int64) int64 {

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"math/bits"
 	"strings"
-	"time"
 
 	"github.com/stint-go/stint"
 )
@@ -49,8 +48,8 @@ func transcribed(l *stint.Limit) *transcription {
 	return nil
 }
 
-// values are those of the transcription's numbers for a take of units.
-func (t *transcription) values(l *stint.Limit, units int64) []int64 {
+// values are those of the transcription's numbers for a take of units at about the instant at.
+func (t *transcription) values(l *stint.Limit, units, at int64) []int64 {
 	n := l.Numbers()
 	list := make([]int64, len(t.numbers))
 	for i, name := range t.numbers {
@@ -77,7 +76,7 @@ func (t *transcription) values(l *stint.Limit, units int64) []int64 {
 	}
 	if c, ok := l.Strategy.(stint.CalendarWindow); ok {
 		// The window around this process's clock. If the database's is in another one the statement writes nothing.
-		list[0], list[1] = c.Window(time.Now().UnixMicro())
+		list[0], list[1] = c.Window(min(max(at, 0), stint.MaxInstant))
 	}
 	return list
 }

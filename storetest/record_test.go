@@ -144,7 +144,3 @@ func TestRecords(t *testing.T) {
 func TestRecordsOnTheirOwnClock(t *testing.T) {
 	limittest.StoreWith(t, limittest.StoreOptions{RealClock: true, Checks: 5, Rounds: 2}, openShelf)
 }
-
-func TestRecordsTraps(t *testing.T) {
-	limittest.Traps(t, limittest.StoreOptions{Checks: 5, Rounds: 1}, openShelf)
-}

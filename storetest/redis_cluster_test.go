@@ -22,13 +22,13 @@ import (
 func TestRedisCluster(t *testing.T) {
 	cluster := servers.NewRedisCluster(t)
 	t.Run("kit", func(t *testing.T) {
-		limittest.StoreWith(t, limittest.StoreOptions{Checks: 5, Rounds: 2}, redisOpener(cluster.Address()))
+		limittest.StoreWith(t, limittest.StoreOptions{Checks: 3, Rounds: 1}, redisOpener(cluster.Address()))
 	})
 	t.Run("resharding", func(t *testing.T) { resharding(t, cluster) })
 	t.Run("failover", func(t *testing.T) { clusterFailover(t, cluster) })
 }
 
-// load is callers who take units of one key until they are stopped.
+// load is callers who take units of one key until they are stopped, each call with so much patience.
 type load struct {
 	granted, failed atomic.Int64
 	last            atomic.Int64 // when a call was last answered, in ns
@@ -37,7 +37,7 @@ type load struct {
 	callers         sync.WaitGroup
 }
 
-func startLoad(s stint.Store, l *stint.Limit, callers int) *load {
+func startLoad(s stint.Store, l *stint.Limit, callers int, patience time.Duration) *load {
 	x := &load{stop: make(chan struct{})}
 	for range callers {
 		x.callers.Go(func() {
@@ -47,7 +47,7 @@ func startLoad(s stint.Store, l *stint.Limit, callers int) *load {
 					return
 				default:
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				a, _, err := s.One(ctx, l, "k", stint.TakeOp(1))
 				cancel()
 				switch {
@@ -109,10 +109,10 @@ func masterOf(t *testing.T, c *servers.RedisCluster, l *stint.Limit) (*servers.R
 // granted twice, no call fails.
 func resharding(t *testing.T, cluster *servers.RedisCluster) {
 	s := redisOpened(t, cluster.Address())
-	l := ownLimit(t, "reshard", 2000)
+	l := unchanging(t, "reshard", 2000)
 	take(t, s, l, "k")
 	from, key := masterOf(t, cluster, l)
-	x := startLoad(s, l, 8)
+	x := startLoad(s, l, 8, 30*time.Second)
 	moves := 0
 	for _, to := range cluster.Servers {
 		if to == from || !isMaster(t, to) {
@@ -189,10 +189,10 @@ func clusterFailover(t *testing.T, cluster *servers.RedisCluster) {
 	}
 	defer theirs.Close()
 	const units = 100_000
-	l := ownLimit(t, "failover", units)
+	l := unchanging(t, "failover", units)
 	take(t, own, l, "k")
 	master, key := masterOf(t, cluster, l)
-	x, y := startLoad(own, l, 4), startLoad(theirs, l, 4)
+	x, y := startLoad(own, l, 4, 300*time.Millisecond), startLoad(theirs, l, 4, 300*time.Millisecond)
 	x.answeredAfter(t, time.Now())
 	y.answeredAfter(t, time.Now())
 	before := 1 + x.granted.Load() + y.granted.Load()
@@ -228,9 +228,9 @@ func clusterFailover(t *testing.T, cluster *servers.RedisCluster) {
 func TestRedisSentinel(t *testing.T) {
 	sentinels := servers.NewRedisSentinels(t)
 	s := redisOpened(t, sentinels.Address())
-	const units = 500
-	l := ownLimit(t, "sentinel", units)
-	x := startLoad(s, l, 4)
+	const units = 2000
+	l := unchanging(t, "sentinel", units)
+	x := startLoad(s, l, 4, 300*time.Millisecond)
 	x.answeredAfter(t, time.Now())
 	sentinels.Master.Kill()
 	killed := time.Now()

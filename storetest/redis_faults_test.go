@@ -28,8 +28,8 @@ func redisOpened(t testing.TB, address string) *redisstore.Store {
 	return s
 }
 
-// ownLimit is a limit of n units, with an id of its own, under which nothing changes by itself while a test lasts.
-func ownLimit(t testing.TB, id string, n int64) *stint.Limit {
+// unchanging is a limit of n units under which nothing changes by itself while a test lasts.
+func unchanging(t testing.TB, id string, n int64) *stint.Limit {
 	t.Helper()
 	l, err := stint.PerDay(n).WithStrategy(stint.IntervalBucket{}).WithID(fmt.Sprintf("%s-%s-%d", t.Name(), id, time.Now().UnixNano())).Compile()
 	if err != nil {
@@ -74,7 +74,7 @@ func TestRedisScriptFlush(t *testing.T) {
 			}
 		}
 	})
-	got := takes(s, ownLimit(t, "flush", 300), 8, 50, func(err error) { t.Error(err) })
+	got := takes(s, unchanging(t, "flush", 300), 8, 50, func(err error) { t.Error(err) })
 	close(over)
 	flushing.Wait()
 	if got != 300 {
@@ -88,7 +88,7 @@ func TestRedisReadOnlyReplica(t *testing.T) {
 	s, c := redisOpened(t, server.Address()), server.Client()
 	defer c.Close()
 	ctx := context.Background()
-	l := ownLimit(t, "replica", 2)
+	l := unchanging(t, "replica", 2)
 	one := func(limit time.Duration) (stint.Answer, error) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
@@ -98,16 +98,16 @@ func TestRedisReadOnlyReplica(t *testing.T) {
 	if a, err := one(30 * time.Second); err != nil || a.Granted != 1 {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if err := c.SlaveOf(ctx, "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
+	if err := c.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := one(200 * time.Millisecond); !errors.Is(err, redisstore.ErrUnreachable) || a.Granted != 0 {
+	if a, err := one(3 * time.Second); !errors.Is(err, redisstore.ErrUnreachable) || a.Granted != 0 {
 		t.Errorf("a replica: %+v, %v", a, err)
 	}
-	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 200 * time.Millisecond}); !errors.Is(err, redisstore.ErrUnreachable) {
+	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 3 * time.Second}); !errors.Is(err, redisstore.ErrUnreachable) {
 		t.Errorf("a store on a replica: %v", err)
 	}
-	if err := c.SlaveOf(ctx, "NO", "ONE").Err(); err != nil {
+	if err := c.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := one(30 * time.Second); err != nil {
@@ -121,7 +121,7 @@ func TestRedisLoading(t *testing.T) {
 	s, c := redisOpened(t, server.Address()), server.Client()
 	defer c.Close()
 	ctx := context.Background()
-	l := ownLimit(t, "loading", 3)
+	l := unchanging(t, "loading", 3)
 	if got := takes(s, l, 1, 3, func(err error) { t.Error(err) }); got != 3 {
 		t.Fatalf("%d granted", got)
 	}
@@ -148,7 +148,7 @@ func TestRedisLoading(t *testing.T) {
 func TestRedisHangsAndDies(t *testing.T) {
 	server := servers.NewRedis(t, servers.RedisOptions{})
 	s := redisOpened(t, server.Address())
-	l := ownLimit(t, "hangs", 1000)
+	l := unchanging(t, "hangs", 1000)
 	takes(s, l, 2, 1, func(err error) { t.Fatal(err) })
 	goOn := server.Hang()
 	for _, call := range map[string]func(context.Context) error{
@@ -264,7 +264,7 @@ func TestRedisPrivileges(t *testing.T) {
 		"redis://limiter:" + password + "@127.0.0.1:1":                redisstore.ErrUnreachable,
 		"redis://limiter:" + password + "@" + server.Addr() + "/none": nil,
 	} {
-		_, err := redisstore.Open(context.Background(), address, redisstore.Options{Timeout: 300 * time.Millisecond})
+		_, err := redisstore.Open(context.Background(), address, redisstore.Options{Timeout: 3 * time.Second})
 		if err == nil || want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", strings.ReplaceAll(address, password, "…"), err, want)
 		} else if strings.Contains(err.Error(), password) {
@@ -280,7 +280,7 @@ func TestRedisPrivileges(t *testing.T) {
 	if !strings.Contains(warned, "noeviction") || strings.Contains(warned, password) {
 		t.Errorf("where CONFIG is forbidden the warning is %q", warned)
 	}
-	if got := takes(s, ownLimit(t, "acl", 5), 1, 7, func(err error) { t.Error(err) }); got != 5 {
+	if got := takes(s, unchanging(t, "acl", 5), 1, 7, func(err error) { t.Error(err) }); got != 5 {
 		t.Errorf("%d of 5 granted", got)
 	}
 }
@@ -292,7 +292,7 @@ func TestRedisTransports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := redisOpened(t, servers.NewRedis(t, o).Address())
-			if got := takes(s, ownLimit(t, name, 5), 2, 4, func(err error) { t.Error(err) }); got != 5 {
+			if got := takes(s, unchanging(t, name, 5), 2, 4, func(err error) { t.Error(err) }); got != 5 {
 				t.Errorf("%d of 5 granted", got)
 			}
 		})
@@ -307,7 +307,7 @@ func TestRedisLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := ownLimit(t, "leak", 100)
+	l := unchanging(t, "leak", 100)
 	takes(s, l, 8, 3, func(err error) { t.Error(err) })
 	server.Kill()
 	takes(s, l, 8, 1, func(error) {})

@@ -58,7 +58,7 @@ func TestRedisGarbage(t *testing.T) {
 		if err == nil {
 			// What a probe does not notice a call does.
 			var a stint.Answer
-			if a, _, err = s.One(ctx, ownLimit(t, "garbage", 5), "k", stint.TakeOp(1)); err == nil {
+			if a, _, err = s.One(ctx, unchanging(t, "garbage", 5), "k", stint.TakeOp(1)); err == nil {
 				t.Errorf("%q was taken for an answer: %+v", answer, a)
 			}
 			s.Close()

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stint-go/stint"
@@ -18,6 +19,7 @@ type depot struct {
 	losses  []int64 // when the state was lost
 
 	messages sync.WaitGroup // under way
+	calm     atomic.Bool    // nothing is lost or slow any more
 }
 
 // record is one operation that the store did for a process. A refused one has no units.

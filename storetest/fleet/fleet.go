@@ -57,6 +57,7 @@ func (r *run) goThrough() error {
 			return err
 		}
 	}
+	var wrong error // the first that is; the others live on to their end
 	f := &r.plan.Faults
 	var timers []*time.Timer
 	for _, at := range f.Losses {
@@ -67,8 +68,8 @@ func (r *run) goThrough() error {
 	}
 	for _, c := range sorted(f.Crashes) {
 		time.Sleep(c.at - time.Since(r.born))
-		if err := alive[c.process].crash(); err != nil {
-			return fmt.Errorf("close of a crashed process: %w", err)
+		if err := r.crash(alive[c.process]); err != nil && wrong == nil {
+			wrong = err
 		}
 		time.Sleep(c.pause)
 		if err := begin(c.process); err != nil {
@@ -82,16 +83,18 @@ func (r *run) goThrough() error {
 		timer.Stop()
 	}
 	// Nobody calls any more, and after a while nothing is cut any more.
-	f.Lose, f.Slow = 0, 0
+	r.depot.calm.Store(true)
 	for _, cut := range f.Partitions {
 		time.Sleep(cut.to - time.Since(r.born))
 	}
-	err := r.nothingStranded(alive)
+	if err := r.nothingStranded(alive); err != nil && wrong == nil {
+		wrong = err
+	}
 	for _, p := range alive {
-		if late := p.leases.Close(); late != nil && err == nil {
-			err = fmt.Errorf("close: %w", late)
+		if err := p.leases.Close(); err != nil && wrong == nil {
+			wrong = fmt.Errorf("close: %w", err)
 		}
 	}
 	r.depot.messages.Wait()
-	return err
+	return wrong
 }

@@ -3,7 +3,9 @@ package fleet
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -23,7 +25,7 @@ func (r *run) nothingStranded(alive []*process) error {
 	f := &r.plan.Faults
 	time.Sleep(r.plan.Life + r.plan.Life/4 + r.plan.Life/500 + 2*f.Delay + time.Millisecond)
 	for _, p := range alive {
-		if st := p.leases.Stats(); st.Held != 0 {
+		if st := p.leases.Stats(); st.Held+st.Returning != 0 {
 			return fmt.Errorf("process %s holds %d units when nobody has called for 1.25 lives of a lease: %+v", p.name, st.Held, st)
 		}
 	}
@@ -72,42 +74,80 @@ func (r *run) judge() (res Result) {
 	return res
 }
 
-// neverOver holds the grants of one key, from any to any later one, to the stated bound. What a token bucket granted beyond
-// B + r·|I| it granted late: the most, in ticks, is the first result.
+// neverOver holds the grants of one key, in their order, from any to any later one, to the stated bound. What a token bucket granted
+// beyond B + r·|I| it granted late: the most, in ticks, is the first result.
 func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error) {
+	before := make([]int64, len(grants)+1) // units granted before each
+	for i, g := range grants {
+		before[i+1] = before[i] + g.units
+	}
+	_, bucket := l.Strategy.(stint.TokenBucket)
+	_, window := l.Strategy.(stint.FixedWindow)
 	life, per := r.plan.Life.Microseconds(), l.Ticks()
+	if bucket {
+		if late = r.lateAtMost(l, grants); late <= life {
+			return late, nil // without any regard to losses
+		}
+	}
 	for i := range grants {
-		total := int64(0)
+		from := grants[i].at
+		if window && i > 0 && grants[i-1].at/per == from/per {
+			continue // the whole window was looked at
+		}
 		for j := i; j < len(grants); j++ {
-			from, to := grants[i].at, grants[j].at
-			if _, window := l.Strategy.(stint.FixedWindow); window && from/per != to/per {
+			if !bucket { // the bound is the same up to the end of a period
+				end := from + ((grants[j].at-from)/per+1)*per
+				if window {
+					end = (grants[j].at/per + 1) * per
+				}
+				j = sort.Search(len(grants), func(k int) bool { return grants[k].at >= end }) - 1
+			}
+			total, to := before[j+1]-before[i], grants[j].at
+			if most := r.most(l, from, to, life); total > most {
+				return late, fmt.Errorf("%d units granted from %d to %d (%d ticks), at most %d are allowed with leases of %v", total, from, to, to-from, most, r.plan.Life)
+			}
+			if window {
 				break
-			}
-			total += grants[j].units
-			var over bool
-			times, shares := 1+r.losses(from-life, to), r.shares(l)
-			switch l.Strategy.(type) {
-			case stint.TokenBucket: // B + r·(|I| + E)
-				beyond := (total-l.Capacity()*times-shares)*per - l.Units*(to-from)
-				if shares > 0 {
-					beyond -= l.Units * (to - from)
-				}
-				late = max(late, beyond/l.Units)
-				over = beyond > l.Units*life
-			case stint.IntervalBucket:
-				if shares > 0 {
-					shares += l.Units * ((to-from)/per + 1)
-				}
-				over = total > (l.Capacity()+l.Units*((to-from)/per+1))*times+shares
-			default:
-				over = total > l.Units*times+shares
-			}
-			if over {
-				return late, fmt.Errorf("%d units granted from %d to %d (%d ticks), which is too many for leases of %v", total, from, to, to-from, r.plan.Life)
 			}
 		}
 	}
+	if bucket {
+		late = 0 // the store had lost its state, and granted once more what it had
+	}
 	return late, nil
+}
+
+// most is the stated bound.
+func (r *run) most(l *stint.Limit, from, to, life int64) int64 {
+	times, alone := 1+r.losses(from-life, to), int64(0)
+	shares := r.shares(l)
+	if shares > 0 {
+		alone = 1
+	}
+	switch l.Strategy.(type) {
+	case stint.TokenBucket: // B + r·(|I| + E)
+		return l.Capacity()*times + shares + (l.Units*(to-from+life)+alone*l.Units*(to-from))/l.Ticks()
+	case stint.IntervalBucket:
+		return (l.Capacity()+l.Units*((to-from)/l.Ticks()+1))*times + shares + alone*l.Units*((to-from)/l.Ticks()+1)
+	}
+	return l.Units*times + shares
+}
+
+// lateAtMost is how late, in ticks, a token bucket granted what it granted beyond B + r·|I| and the shares.
+func (r *run) lateAtMost(l *stint.Limit, grants []*grant) int64 {
+	rate := l.Units
+	if r.shares(l) > 0 {
+		rate *= 2
+	}
+	worst, sum := int64(math.MinInt64), int64(0) // of any span that ends with this grant, in units times Per
+	for i, g := range grants {
+		if i > 0 {
+			sum = max(0, sum-rate*(g.at-grants[i-1].at))
+		}
+		sum += g.units * l.Ticks()
+		worst = max(worst, sum)
+	}
+	return max(0, (worst-(l.Capacity()+r.shares(l))*l.Ticks())/l.Units)
 }
 
 // together makes one of the grants of each instant, in their order.
@@ -161,7 +201,7 @@ func (r *run) allAccountedFor(p *process) (lost int64, err error) {
 		granted += g.taken
 	}
 	st := p.leases.Stats()
-	if st.Leased != st.Held+st.Spent+st.Returned+st.Expired+st.Stranded || st.Held != 0 {
+	if st.Leased != st.Spent+st.Returned+st.Expired+st.Stranded || st.Held+st.Returning != 0 {
 		return lost, fmt.Errorf("the counts do not add up: %+v", st)
 	}
 	if kept := st.Leased - st.Spent; charged != granted+kept && !p.dead() || charged < granted+kept {

@@ -82,11 +82,19 @@ func (p *process) dead() bool {
 	}
 }
 
-// crash ends a process where it stands. What it holds is stranded: to close its leases stops their goroutines, and reaches nobody.
-func (p *process) crash() error {
+// crash ends a process where it stands. What it holds is stranded, at most a block for each key, and what calls have put back: to
+// close its leases stops their goroutines, and reaches nobody.
+func (r *run) crash(p *process) error {
 	close(p.crashed)
 	p.callers.Wait()
-	return p.leases.Close()
+	st, most := p.leases.Stats(), r.plan.MaxBlock*int64(len(p.limits)*r.plan.Keys)+mostCost*int64(r.plan.Callers)
+	if err := p.leases.Close(); err != nil {
+		return fmt.Errorf("close of a crashed process: %w", err)
+	}
+	if st.Held > most {
+		return fmt.Errorf("process %s crashed with %d units held, at most %d are allowed: %+v", p.name, st.Held, most, st)
+	}
+	return nil
 }
 
 // pause waits for up to so long. It is false when the calls are to end.
@@ -101,6 +109,9 @@ func (r *run) pause(p *process, d time.Duration) bool {
 	}
 }
 
+// settle is between two calls of a hurried caller: what goes on beside has its turn, so that a run can be repeated.
+const settle = time.Microsecond
+
 // call is a caller, until the run's calls end or the process does.
 func (r *run) call(p *process, random *rand.Rand) {
 	if len(r.plan.Storms) > 0 {
@@ -112,6 +123,7 @@ func (r *run) call(p *process, random *rand.Rand) {
 		key := fmt.Sprint("key", random.IntN(r.plan.Keys))
 		for range random.IntN(60) {
 			r.once(p, random, key)
+			time.Sleep(settle)
 			if random.IntN(4) == 0 && !r.pause(p, upTo(2*r.plan.Pause)) || p.dead() {
 				break
 			}
@@ -136,7 +148,7 @@ func (r *run) storms(p *process, random *rand.Rand) {
 			return
 		}
 		for calls := int64(0); calls < 4*r.plan.MaxBlock && p.leases.Stats().Held < r.plan.MaxBlock*7/8; calls++ {
-			if r.one(p, key, 1); !r.pause(p, upTo(few)) {
+			if r.one(p, key, 1); !r.pause(p, settle+upTo(few)) {
 				return
 			}
 		}
@@ -152,7 +164,7 @@ func (r *run) storms(p *process, random *rand.Rand) {
 			if !r.one(p, key, 1) {
 				refusals++
 			}
-			if !r.pause(p, upTo(few)) {
+			if !r.pause(p, settle+upTo(few)) {
 				return
 			}
 		}
@@ -173,6 +185,9 @@ func (r *run) one(p *process, key string, n int64) bool {
 	return true
 }
 
+// mostCost is the most that a call costs, and one more.
+const mostCost = 8
+
 // once is one call.
 func (r *run) once(p *process, random *rand.Rand, key string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+random.Int64N(int64(2*time.Second))))
@@ -180,7 +195,7 @@ func (r *run) once(p *process, random *rand.Rand, key string) {
 	limit := p.limits[random.IntN(len(p.limits))]
 	n := int64(1)
 	if random.IntN(5) == 0 {
-		n += random.Int64N(8)
+		n += random.Int64N(mostCost)
 	}
 	claims := []stint.Claim{stint.NewClaim(limit, key, n)}
 	begun := r.depot.clock()

@@ -63,7 +63,7 @@ func (s *sharp) trickle(until time.Time) {
 func (s *sharp) drain() {
 	for _, n := range []int64{16, 1} {
 		for s.one(s.p, "k", n) {
-			time.Sleep(time.Microsecond) // so that what goes on beside has its turn, and every run is the same
+			time.Sleep(settle)
 		}
 	}
 }
@@ -91,8 +91,8 @@ func TestBucketAsLateAsCanBe(t *testing.T) {
 // A lease ends with its window, on whatever side of the store's clock the process's is.
 func TestWindowToItsEnd(t *testing.T) {
 	for seed := range uint64(20) {
-		l := stint.Limit{Units: 600, Per: 900 * time.Millisecond, Strategy: stint.FixedWindow{}}
-		lead(t, l, Plan{Seed: seed, Life: time.Second, MaxBlock: 50, Faults: Faults{Drift: true}}, func(s *sharp) {
+		l := stint.Limit{Units: 700, Per: 900 * time.Millisecond, Strategy: stint.FixedWindow{}}
+		lead(t, l, Plan{Seed: seed, Life: time.Second, MaxBlock: 64, Faults: Faults{Drift: true}}, func(s *sharp) {
 			edge := func() time.Time { return time.Now().Truncate(l.Per).Add(l.Per) }
 			for range 3 {
 				time.Sleep(time.Until(edge()))

@@ -33,16 +33,20 @@ func (w *wire) fate(what string) fate {
 	fmt.Fprintf(h, "%d/%s/%s/%d", w.process.seed, w.process.name, what, time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(h.Sum64(), w.process.seed))
 	f := w.faults
+	lose, slow := f.Lose, f.Slow
+	if w.depot.calm.Load() {
+		lose, slow = 0, 0
+	}
 	delay := func() time.Duration {
 		d := time.Duration(random.Int64N(int64(f.Delay) + 1))
-		if random.Float64() < f.Slow {
+		if random.Float64() < slow {
 			d += time.Duration(random.Int64N(int64(f.SlowBy) + 1))
 		}
 		return d
 	}
 	return fate{
 		there: delay(), back: delay(),
-		requestLost: random.Float64() < f.Lose, replyLost: random.Float64() < f.Lose,
+		requestLost: random.Float64() < lose, replyLost: random.Float64() < lose,
 	}
 }
 

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,7 +60,8 @@ func NewRedis(t testing.TB, o RedisOptions) *RedisServer {
 
 func redisOrGive(t testing.TB, s *RedisServer, err error) *RedisServer {
 	t.Helper()
-	if missing, ok := err.(errMissing); ok {
+	var missing errMissing
+	if errors.As(err, &missing) {
 		t.Skipf("%s is not on this machine; `make servers` installs it", string(missing))
 	}
 	if err != nil {
@@ -107,7 +109,7 @@ func (s *RedisServer) start() error {
 		return err
 	}
 	log := filepath.Join(s.Dir, "log")
-	p, err := spawn(exec.Command(path, file), log)
+	p, err := spawn(exec.CommandContext(context.Background(), path, file), log)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,8 @@ package servers
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -30,7 +30,7 @@ func NewRedisCluster(t testing.TB) *RedisCluster {
 		addresses = append(addresses, s.Addr())
 	}
 	args := append([]string{"--cluster", "create"}, addresses...)
-	out, err := exec.Command(cli, append(args, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), cli, append(args, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("create a cluster: %v: %s", err, out)
 	}
@@ -61,7 +61,8 @@ func startClusterNode() (*RedisServer, error) {
 		if err == nil {
 			return s, nil
 		}
-		if _, missing := err.(errMissing); missing {
+		var missing errMissing
+		if errors.As(err, &missing) {
 			return nil, err
 		}
 	}
@@ -102,25 +103,39 @@ func (c *RedisCluster) MasterOf(key string) *RedisServer {
 		client := s.Client()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		slot, err := client.ClusterKeySlot(ctx, key).Result()
-		var slots []redis.ClusterSlot
+		var shards []redis.ClusterShard
 		if err == nil {
-			slots, err = client.ClusterSlots(ctx).Result()
+			shards, err = client.ClusterShards(ctx).Result()
 		}
 		cancel()
 		client.Close()
 		if err != nil {
 			continue
 		}
-		for _, span := range slots {
-			if int64(span.Start) <= slot && slot <= int64(span.End) && len(span.Nodes) > 0 {
-				_, port, _ := net.SplitHostPort(span.Nodes[0].Addr)
-				for _, s := range c.Servers {
-					if fmt.Sprint(s.Port) == port {
-						return s
-					}
+		if port := masterPort(shards, slot); port != 0 {
+			for _, s := range c.Servers {
+				if int64(s.Port) == port {
+					return s
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// masterPort is the port of the master that has a slot; 0 if none says so.
+func masterPort(shards []redis.ClusterShard, slot int64) int64 {
+	for _, shard := range shards {
+		for _, span := range shard.Slots {
+			if span.Start > slot || slot > span.End {
+				continue
+			}
+			for _, n := range shard.Nodes {
+				if n.Role == "master" && n.Health == "online" {
+					return n.Port
+				}
+			}
+		}
+	}
+	return 0
 }

@@ -41,7 +41,7 @@ func NewRedisSentinels(t testing.TB) *RedisSentinels {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := spawn(exec.Command(program, file), filepath.Join(dir, "log"))
+		p, err := spawn(exec.CommandContext(context.Background(), program, file), filepath.Join(dir, "log"))
 		if err != nil {
 			t.Fatal(err)
 		}

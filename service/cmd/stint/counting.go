@@ -24,8 +24,10 @@ type counting struct {
 }
 
 const (
-	// storeTimeout is how long a store may take for a call: longer than a service's, since many scripts may start in the same moment.
-	storeTimeout = 15 * time.Second
+	// sqlTimeout and redisTimeout are how long a store may take for a call, and to be opened: longer than a service's, since many
+	// scripts may start in the same moment and take turns at a file.
+	sqlTimeout   = 15 * time.Second
+	redisTimeout = 3 * time.Second
 
 	// bookAhead is how long a turn may be ahead and still be booked, so that whoever comes later gets a later one.
 	bookAhead = time.Hour
@@ -66,7 +68,7 @@ func openStore(ctx context.Context, address string) (stint.Store, error) {
 		address = "sqlite:" + file
 	}
 	store, err := stores.Open(ctx, address, stores.Options{
-		SQL: sqlstore.Options{Timeout: storeTimeout}, Redis: redisstore.Options{Timeout: storeTimeout},
+		SQL: sqlstore.Options{Timeout: sqlTimeout}, Redis: redisstore.Options{Timeout: redisTimeout},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--store: %w", oneLine(err))

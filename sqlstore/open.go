@@ -24,6 +24,7 @@ func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	switch scheme {
 	case "postgres", "postgresql":
 		d, source = Postgres, address
+		_, err = readURL(address) // the driver's own error would show parts of a password
 	case "mysql", "mariadb":
 		d = MySQL
 		source, err = mysqlSource(address)
@@ -85,12 +86,20 @@ func secretOf(address string) string {
 	return secret
 }
 
-// mysqlSource is a URL as the MySQL driver wants it: user:password@tcp(host:port)/database?parameters.
-func mysqlSource(address string) (string, error) {
+// readURL is url.Parse with an error that does not repeat the URL, password and all.
+func readURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		// The error itself would repeat the URL, password and all.
-		return "", errorf("the URL cannot be read; escape what is special in user and password, as %%40 for @")
+		return nil, errorf("the URL cannot be read; escape what is special in user and password, as %%40 for @")
+	}
+	return u, nil
+}
+
+// mysqlSource is a URL as the MySQL driver wants it: user:password@tcp(host:port)/database?parameters.
+func mysqlSource(address string) (string, error) {
+	u, err := readURL(address)
+	if err != nil {
+		return "", err
 	}
 	query := u.Query()
 	host := u.Host

@@ -234,7 +234,7 @@ func batchWithdraws(t *testing.T) {
 	if left := remaining(t, q.store, q.limit, "k"); left != 7 {
 		t.Errorf("%d of 10 remain after 3 takes of 5", left)
 	}
-	if st := q.store.Stats(); st.Withdrawn != 2 || st.Merged != 3 {
+	if st := q.store.Stats(); st.Withdrawn != 2 || st.Merged+st.Direct != 5 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -380,7 +380,7 @@ func batchOvertakes(t *testing.T) {
 	if left := remaining(t, q.store, q.limit, "k"); left != 7 { // the shard is in order
 		t.Errorf("%d remain", left)
 	}
-	if st := q.store.Stats(); st.Overtaken != 1 || st.Direct != 3 {
+	if st := q.store.Stats(); st.Overtaken != 1 || st.Merged+st.Direct != 6 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -500,7 +500,8 @@ func batchPassesOn(t *testing.T) {
 	if err := q.store.Many(ctx, claims, into); err != nil || into[0].Granted != 0 {
 		t.Errorf("many: %+v, %v", into, err)
 	}
-	if st := q.store.Stats(); st.Merged != 2 || st.Direct != 3 {
+	// A caller who comes while the runner looks once more at an empty line is merged, too, alone.
+	if st := q.store.Stats(); st.Merged < 2 || st.Merged+st.Direct != 5 {
 		t.Errorf("%+v", st)
 	}
 }

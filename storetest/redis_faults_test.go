@@ -101,10 +101,14 @@ func TestRedisReadOnlyReplica(t *testing.T) {
 	if err := c.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if a, err := one(3 * time.Second); !errors.Is(err, redisstore.ErrUnreachable) || a.Granted != 0 {
+	// The last of its tries may be under way when time is up.
+	noMaster := func(err error) bool {
+		return errors.Is(err, redisstore.ErrUnreachable) || errors.Is(err, redisstore.ErrUnknown)
+	}
+	if a, err := one(3 * time.Second); !noMaster(err) || a.Granted != 0 {
 		t.Errorf("a replica: %+v, %v", a, err)
 	}
-	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 3 * time.Second}); !errors.Is(err, redisstore.ErrUnreachable) {
+	if _, err := redisstore.Open(ctx, server.Address(), redisstore.Options{Timeout: 3 * time.Second}); !noMaster(err) {
 		t.Errorf("a store on a replica: %v", err)
 	}
 	if err := c.ReplicaOf(ctx, "NO", "ONE").Err(); err != nil {

@@ -735,7 +735,7 @@ func failoverMany(t *testing.T) {
 			t.Fatalf("%+v, %v", into, err)
 		}
 	}
-	if st := f.store.Stats(); !st.Lost || st.Failures != 5 {
+	if st := f.store.Stats(); st.Losses == 0 || st.Failures < 5 {
 		t.Errorf("%+v", st)
 	}
 }

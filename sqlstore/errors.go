@@ -31,6 +31,9 @@ func explained(d dialect, doing string, err error) error {
 	case noRight:
 		return errorf("%s: the database user lacks a privilege: grant it, or let an administrator run Schema and SELECT, INSERT, UPDATE and DELETE be granted on its tables: %w", doing, err)
 	case noDatabase:
+		if _, file := d.(sqlite); file {
+			return errorf("%s: the file cannot be opened: check that it is a database, and that its folder is there and may be written: %w", doing, err)
+		}
 		return errorf("%s: the database refuses the login: check user, password and name of the database: %w", doing, err)
 	case noTable:
 		return errorf("%s: a table is not there: let New make it, or let an administrator run Schema: %w", doing, err)

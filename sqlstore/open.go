@@ -90,7 +90,7 @@ func secretOf(address string) string {
 func readURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errorf("the URL cannot be read; escape what is special in user and password, as %%40 for @")
+		return nil, errorf("the URL cannot be read; the port is a number, and what is special in user and password is escaped, as %%40 for @")
 	}
 	return u, nil
 }

@@ -135,9 +135,6 @@ func TestRefundOnceConcurrently(t *testing.T) {
 
 // A slot taken and given back allocates nothing, and its key stays where it is though it is as good as new in between.
 func TestSlotsDoNotAllocate(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector allocates")
-	}
 	ctx := context.Background()
 	m, clock := newTestMemory(t, MemoryOptions{})
 	l := newTestLimiter(t, m, Limit{ID: "x", Units: 100, Per: time.Second, Strategy: Concurrency{}})
@@ -161,7 +158,7 @@ func TestSlotsDoNotAllocate(t *testing.T) {
 	for range 200 { // until as many receipts are too old as come in
 		round()
 	}
-	if n := testing.AllocsPerRun(20, round); n != 0 {
+	if n := testing.AllocsPerRun(20, round); n != 0 && !raceDetector { // which allocates itself
 		t.Errorf("%v allocations for %d slots", n, len(keys))
 	}
 	if s := m.Stats(); s.Keys != int64(len(keys)) {

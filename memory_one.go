@@ -18,7 +18,7 @@ func (m *Memory) One(_ context.Context, l *Limit, key string, op Op) (Answer, Ma
 	if t.records {
 		return m.oneRecord(t, s, lines, h, l, key, op)
 	}
-	// The key's line is asked for before the clock is read, since reading the clock waits for loads under way.
+	// The key's line is asked for before the clock is read, so that it comes meanwhile.
 	prefetch(unsafe.Pointer(s.at(home(h, lines))))
 	now, ok := m.clock.now()
 	if !ok {

@@ -69,7 +69,7 @@ func (TokenBucket) Apply(s State, l *Limit, now int64, op Op) (State, Answer) {
 
 // takeBucket is Apply for what nearly every call does, where the bucket is in one word: take n units now or none, for yes and no. It
 // takes so few steps, and is not called through an interface, that the processor can begin the next call while this one waits
-// for its key: on keys that are not in the cache that saves a third of a call.
+// for its key: a call on a key that is not in the cache then takes a third less.
 func (l *Limit) takeBucket(a, now, n int64) (next int64, granted bool) {
 	if n > l.capacity {
 		return a, false

@@ -130,7 +130,9 @@ func telling(decisions []stint.Decision) []stint.Decision {
 	return decisions
 }
 
-func tells(d *stint.Decision) bool { return d.By != nil && d.Limit != math.MaxInt64 && !unasked(d) }
+func tells(d *stint.Decision) bool {
+	return d.By != nil && d.Limit != math.MaxInt64 && !unasked(d) && !candidate(d.By)
+}
 
 // unasked says that the store is lost and nothing was put in its place, so that nobody knows what is left. In shadow such a call
 // passes.

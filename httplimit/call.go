@@ -13,18 +13,24 @@ import (
 // Call is a request as keys and policies see it: a [policy.Call]. Make one with [NewCall]; it belongs to one request and is
 // not safe for concurrent use.
 type Call struct {
-	request   *http.Request
-	address   *AddressSource
-	attribute func(r *http.Request, name string) (string, bool)
-	query     url.Values
-	path      string // cleaned; empty until it is asked for
+	request *http.Request
+	known   *known
+	caller  *policy.Caller
+	query   url.Values
+	path    string // cleaned; empty until it is asked for
+}
+
+// known is how a door finds out what a request does not say itself.
+type known struct {
+	address   AddressSource
+	attribute func(r *http.Request, name string) (string, bool) // nil: nothing
 }
 
 var _ policy.Call = (*Call)(nil)
 
 // NewCall is the call that a request makes. attribute says what else is known of it, such as its user; it may be nil.
 func NewCall(r *http.Request, address AddressSource, attribute func(r *http.Request, name string) (string, bool)) *Call {
-	return &Call{request: r, address: &address, attribute: attribute}
+	return &Call{request: r, known: &known{address, attribute}}
 }
 
 // Request is the request itself.
@@ -116,12 +122,15 @@ func (c *Call) BasicUser() (string, bool) {
 }
 
 // Address is the client's address as a key.
-func (c *Call) Address() (string, bool) { return c.address.Key(c.request) }
+func (c *Call) Address() (string, bool) { return c.known.address.Key(c.request) }
+
+// Caller is who makes the request, if it was looked up.
+func (c *Call) Caller() *policy.Caller { return c.caller }
 
 // Attribute is what the attribute function says. Without one "route" is the pattern that routed the request.
 func (c *Call) Attribute(name string) (string, bool) {
-	if c.attribute != nil {
-		if value, ok := c.attribute(c.request, name); ok {
+	if c.known.attribute != nil {
+		if value, ok := c.known.attribute(c.request, name); ok {
 			return value, true
 		}
 	}

@@ -33,7 +33,7 @@ func Middleware(o Options) (func(next http.Handler) http.Handler, error) {
 		shared = stint.Key("", o.SharedKey) // no part of a real key is empty
 	}
 	return func(next http.Handler) http.Handler {
-		return &handler{next: next, options: o, renderer: renderer, shared: shared}
+		return &handler{next: next, options: o, renderer: renderer, shared: shared, known: known{o.Address, o.Attribute}}
 	}, nil
 }
 
@@ -42,6 +42,7 @@ type handler struct {
 	options  Options
 	renderer *Renderer
 	shared   string // the key of requests without one; empty: they are refused
+	known    known
 }
 
 // ServeHTTP decides, and passes the request on or refuses it.
@@ -53,7 +54,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{Context: r.Context()}
 	x.report.renderer = h.renderer
-	x.call = Call{request: r, address: &o.Address, attribute: o.Attribute}
+	x.call = Call{request: r, known: &h.known}
 	key, ok := o.Key.Of(&x.call)
 	if !ok {
 		if h.shared == "" {

@@ -1,6 +1,7 @@
 package httplimit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,11 +33,41 @@ type PolicyOptions struct {
 	// X-API-KEY is the API key, which stands for its user.
 	Attribute func(r *http.Request, name string) (string, bool)
 
-	// OnError is told of every error of the store. Default: nobody is.
+	// Identify looks up who sends an API key in the header X-API-KEY, at most once for a request, and only where the route asks who
+	// calls: see [policy.Route.Identifies]. address is the client's as a key, "" if there is none. [policy.ErrInvalidKey] is answered
+	// 401, a [*policy.TriesError] 429, any other error 503. Default: nobody is looked up, and the API key stands for its user.
+	Identify func(ctx context.Context, key, address string) (*policy.Caller, error)
+
+	// OnError is told of every error of the store, and of Identify but those two. Default: nobody is.
 	OnError func(r *http.Request, err error)
+
+	// OnVerdict is told what came of every request that a route fits, before it is served or refused and on its goroutine, so it must
+	// be quick. The verdict is only lent. Default: nobody is told.
+	OnVerdict func(v *Verdict)
 
 	// Answers say how clients are told. Headers and Bodies come from the policy and must be empty here.
 	Answers
+}
+
+// Verdict is what came of a request.
+type Verdict struct {
+	Request *http.Request
+	Route   *policy.Route
+
+	// Caller is who made it, if that was looked up; nil otherwise.
+	Caller *policy.Caller
+
+	// Key is who was counted, Cost what was asked for; empty if the request was not counted.
+	Key  string
+	Cost int64
+
+	// Decision is the strictest, and says whether the request passes. Decisions are those of each limit, candidates among them: see
+	// [policy.CandidateOf]. There are none if no limit was asked.
+	Decision  stint.Decision
+	Decisions []stint.Decision
+
+	// Err is why nothing could be decided; nil if something was.
+	Err error
 }
 
 // PolicyHandler serves requests by a policy, which can be changed while it does. Make one with [Policy]. All methods are safe
@@ -48,10 +79,10 @@ type PolicyHandler struct {
 
 // served is one version of the policy with all that its routes need.
 type served struct {
-	policy  *policy.Policy
-	address AddressSource
-	doors   []door // one for each route
-	none    http.Handler
+	policy *policy.Policy
+	known  known
+	doors  []door // one for each route
+	none   http.Handler
 }
 
 // Policy is a handler that serves requests by a policy. For each request the first route that fits holds:
@@ -84,11 +115,11 @@ func (h *PolicyHandler) Policy() *policy.Policy { return h.served.Load().policy 
 // Swap puts another policy in force. Requests under way end as they began, counts carry over where the ids of limits stay. If
 // it returns an error, the policy in force stays.
 func (h *PolicyHandler) Swap(p *policy.Policy) error {
-	s := &served{policy: p, address: h.options.Address, doors: make([]door, len(p.Routes)), none: h.options.Next}
-	if !s.address.Chosen() {
-		s.address = AddressOf(p.Clients)
+	s := &served{policy: p, known: known{h.options.Address, h.options.Attribute}, doors: make([]door, len(p.Routes)), none: h.options.Next}
+	if !s.known.address.Chosen() {
+		s.known.address = AddressOf(p.Clients)
 	}
-	if err := s.address.Err(); err != nil {
+	if err := s.known.address.Err(); err != nil {
 		return err
 	}
 	if s.none == nil {
@@ -126,13 +157,15 @@ type visit struct {
 	exchange
 	claims    [2]stint.Claim
 	decisions [2]stint.Decision
+	shadowed  bool // a refusal by a limit in force would not be meant
+	told      Verdict
 }
 
 // ServeHTTP serves the request by the policy in force.
 func (h *PolicyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := h.served.Load()
 	v := &visit{exchange: exchange{Context: r.Context()}}
-	v.call = Call{request: r, address: &s.address, attribute: h.options.Attribute}
+	v.call = Call{request: r, known: &s.known}
 	route := s.policy.Match(&v.call)
 	if route == nil {
 		s.none.ServeHTTP(w, r)
@@ -140,30 +173,90 @@ func (h *PolicyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d := &s.doors[route.Number]
 	v.report.renderer = d.renderer
+	if h.options.Identify != nil && route.Identifies() && !h.identified(v, d, w, r) {
+		return
+	}
 	claims, refusal := route.Claims(&v.call, v.claims[:0])
 	switch {
 	case refusal == policy.NoAPIKey:
-		d.unauthorized(&v.exchange, w, r)
+		d.unauthorized(v, w, r, "The request lacks an API key: send it in the header X-API-KEY", nil)
 	case refusal == policy.NoKey:
-		d.refuse(&v.exchange, w, r, d.options.missing())
+		f := d.options.missing()
+		v.verdict(d, r, nil, f.Decision, nil)
+		d.refuse(&v.exchange, w, r, f)
 	case len(claims) == 0:
+		v.verdict(d, r, nil, stint.Decision{Allowed: true, Reason: stint.Skipped}, nil)
 		d.next.ServeHTTP(w, r)
 	default:
 		h.limited(v, d, w, r, claims)
 	}
 }
 
+// identified finds out who sent the API key that the request carries, if it carries one. False if the request was answered.
+func (h *PolicyHandler) identified(v *visit, d *door, w http.ResponseWriter, r *http.Request) bool {
+	key, ok := v.call.Header(policy.APIKeyHeader)
+	if !ok || key == "" {
+		return true
+	}
+	address, _ := v.call.Address()
+	caller, err := h.options.Identify(v.Context, key, address)
+	var tries *policy.TriesError
+	switch {
+	case err == nil && caller.Scopes.Has(policy.ScopeRoutes):
+		v.call.caller = caller
+		return true
+	case err == nil, errors.Is(err, policy.ErrInvalidKey):
+		d.unauthorized(v, w, r, "The API key is not valid", policy.ErrInvalidKey)
+	case errors.As(err, &tries):
+		f := NewRefusal(stint.Decision{Reason: stint.Blocked, RetryAfter: tries.RetryAfter}, nil)
+		f.Detail = fmt.Sprintf("Too many API keys that are not valid. Try again in %d seconds", f.RetryAfter)
+		v.decision[0] = f.Decision
+		v.verdict(d, r, nil, f.Decision, err)
+		v.refuse(w, r, f)
+	default:
+		v.verdict(d, r, nil, stint.Decision{Reason: stint.Degraded, RetryAfter: stint.Unknown}, err)
+		if h.options.OnError != nil {
+			h.options.OnError(r, err)
+		}
+		f := NewRefusal(stint.Decision{Reason: stint.Degraded, RetryAfter: stint.Unknown}, nil)
+		f.Detail = "The API key cannot be checked right now"
+		v.decision[0] = f.Decision
+		v.refuse(w, r, f)
+	}
+	return false
+}
+
+// verdict tells what came of the request.
+func (v *visit) verdict(d *door, r *http.Request, claims []stint.Claim, strictest stint.Decision, err error) {
+	if d.told == nil {
+		return
+	}
+	v.told = Verdict{Request: r, Route: d.route, Caller: v.call.caller, Decision: strictest, Err: err}
+	if len(claims) > 0 {
+		v.told.Key, v.told.Cost = claims[0].Key, claims[0].Op.Min
+		v.told.Decisions = v.report.Decisions
+	}
+	d.told(&v.told)
+}
+
 // limited decides a call that makes claims, and serves it if they are granted.
 func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *http.Request, claims []stint.Claim) {
 	v.report.Key = claims[0].Key
+	v.shadowed = slices.ContainsFunc(claims, func(c stint.Claim) bool { return c.Shadow && !candidate(c.Limit) })
 	charge, err := h.decide(v, d, claims)
 	if err != nil {
+		if v.shadowed && !d.options.Shadow { // the key is not among those that are enforced
+			shadow := *d
+			shadow.options.Shadow, d = true, &shadow
+		}
+		v.verdict(d, r, claims, stint.Decision{Allowed: d.options.FailOpen, Reason: stint.Degraded}, err)
 		d.undecided(&v.exchange, w, r, err)
 		return
 	}
-	if d.route.Mode == policy.Shadow {
+	if v.shadowed {
 		v.shadow(w.Header())
 	}
+	v.verdict(d, r, claims, v.decision[0], nil)
 	v.report.Decisions = telling(v.report.Decisions)
 	switch {
 	case !v.decision[0].Allowed:
@@ -178,6 +271,12 @@ func (h *PolicyHandler) limited(v *visit, d *door, w http.ResponseWriter, r *htt
 	default:
 		v.pass(d.next, w, r, charge)
 	}
+}
+
+// candidate says whether a limit is only tried out.
+func candidate(l *stint.Limit) bool {
+	_, ok := policy.CandidateOf(l.ID)
+	return ok
 }
 
 // decide takes what the claims ask for, and notes the decisions. The charge is to be settled after the response; nil if it is
@@ -206,16 +305,23 @@ func (h *PolicyHandler) decide(v *visit, d *door, claims []stint.Claim) (*charge
 
 // shadow marks a call that would have been refused if its route were enforced, by a limit or by a lost store.
 func (v *visit) shadow(h http.Header) {
+	first := true
+	refused, lost := false, false
 	for i := range v.report.Decisions {
 		d := &v.report.Decisions[i]
-		if i == 0 || d.Stricter(&v.decision[0]) {
+		if d.By != nil && candidate(d.By) {
+			continue
+		}
+		if first || d.Stricter(&v.decision[0]) {
 			v.decision[0] = *d
 		}
+		first, refused, lost = false, refused || d.Reason == stint.Shadowed, lost || unasked(d)
 	}
-	if slices.ContainsFunc(v.report.Decisions, func(d stint.Decision) bool { return d.Reason == stint.Shadowed }) {
+	switch {
+	case refused:
 		v.decision[0].Reason = stint.Shadowed
 		h["Stint-Shadow"] = []string{stint.Limited.String()}
-	} else if slices.ContainsFunc(v.report.Decisions, func(d stint.Decision) bool { return unasked(&d) }) {
+	case lost:
 		h["Stint-Shadow"] = []string{stint.Degraded.String()}
 	}
 }
@@ -223,9 +329,11 @@ func (v *visit) shadow(h http.Header) {
 // apiKey is the key that a 401 asks for.
 var apiKey = policy.Header(policy.APIKeyHeader)
 
-func (d *door) unauthorized(x *exchange, w http.ResponseWriter, r *http.Request) {
+// unauthorized answers a request without an API key, or with one that is not valid.
+func (d *door) unauthorized(v *visit, w http.ResponseWriter, r *http.Request, detail string, err error) {
 	w.Header()["Www-Authenticate"] = []string{challenge(apiKey)}
-	f := wrongRequest(http.StatusUnauthorized, stint.KeyMissing, "The request lacks an API key: send it in the header X-API-KEY")
-	x.decision[0] = f.Decision
-	x.refuse(w, r, f)
+	f := wrongRequest(http.StatusUnauthorized, stint.KeyMissing, detail)
+	v.decision[0] = f.Decision
+	v.verdict(d, r, nil, f.Decision, err)
+	v.refuse(w, r, f)
 }

@@ -15,6 +15,7 @@ type door struct {
 	route   *policy.Route
 	static  *static // next, if it is an answer that stands in the policy
 	slots   bool    // some limits count slots held
+	told    func(v *Verdict)
 }
 
 // doorMaker makes the doors of one policy. Routes share what they can.
@@ -26,7 +27,7 @@ type doorMaker struct {
 }
 
 func (m *doorMaker) door(r *policy.Route) (door, error) {
-	d := door{route: r, slots: slices.ContainsFunc(r.Limits, countsSlots)}
+	d := door{route: r, slots: slices.ContainsFunc(r.Limits, countsSlots), told: m.h.options.OnVerdict}
 	d.options = Options{
 		Key:      r.Key,
 		FailOpen: !slices.ContainsFunc(r.Limits, func(l *policy.Limit) bool { return l.OnStoreLoss != policy.LossOpen }),

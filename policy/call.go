@@ -15,8 +15,9 @@ type Call interface {
 	PathValue(name string) (string, bool) // of a {name} in the pattern that routed the call
 	BasicUser() (string, bool)            // the user of basic authentication, unverified
 	Address() (string, bool)              // the client's address as a key: an IPv4 address, or an IPv6 prefix
+	Caller() *Caller                      // who makes the call, once the door has looked it up; nil if it has not
 
-	// Attribute is what the door has found out itself: "user", "plan", "api-key" after it has looked a key up, "route" for the
-	// name of the route.
+	// Attribute is what the door has found out itself where it knows no Caller: "user", "plan", "api-key", and "route" for the name
+	// of the route.
 	Attribute(name string) (string, bool)
 }

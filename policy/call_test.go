@@ -11,6 +11,7 @@ import (
 type call struct {
 	method, host, path, address, basic string
 	values                             map[string]string
+	caller                             *policy.Caller
 }
 
 // get is a GET with values written as "header X-Tenant=acme".
@@ -33,6 +34,8 @@ func (c *call) Header(name string) (string, bool)    { return c.value("header " 
 func (c *call) Query(name string) (string, bool)     { return c.value("query " + name) }
 func (c *call) Cookie(name string) (string, bool)    { return c.value("cookie " + name) }
 func (c *call) PathValue(name string) (string, bool) { return c.value("path " + name) }
+func (c *call) Caller() *policy.Caller               { return c.caller }
+
 func (c *call) Attribute(name string) (string, bool) { return c.value("attribute " + name) }
 func (c *call) BasicUser() (string, bool)            { return c.basic, c.basic != "" }
 func (c *call) Address() (string, bool)              { return c.address, c.address != "" }

@@ -48,7 +48,7 @@ func ExampleParse_mistakes() {
 	// Output:
 	// stint.json:2:24: limits.hourly: in "100/huor" found "huor"; expected is a span of time, such as "hour", "3 hours" or "1m30s"
 	// stint.json:3:22: routes[0].key: found "adress" (did you mean "address"?); allowed is address, user, plan, api-key, route, basic-user, header:NAME, cookie:NAME, query:NAME, path:NAME or fixed:NAME, or several joined by +
-	// stint.json:3:32: routes[0]: unknown field "limit" (did you mean "limits"?); known: name, match, require, key, missing-key, limits, cost, mode, skip, charge-on, over-limit, respond, upstream
+	// stint.json:3:32: routes[0]: unknown field "limit" (did you mean "limits"?); known: name, match, require, key, missing-key, limits, cost, mode, enforce, skip, charge-on, over-limit, respond, upstream
 }
 
 func ExamplePolicy_Explain() {

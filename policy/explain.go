@@ -71,7 +71,7 @@ func (p *Policy) Explain(c Call) Explanation {
 		e.Uncounted = "no route fits"
 		return e
 	}
-	e.Plan, _ = c.Attribute("plan")
+	e.Plan, _ = planKey.of(c)
 	e.explain(e.Route, c)
 	return e
 }
@@ -79,8 +79,13 @@ func (p *Policy) Explain(c Call) Explanation {
 func (e *Explanation) explain(r *Route, c Call) {
 	claims, refusal := r.Claims(c, nil)
 	e.Refusal = refusal
+	shadow := r.Mode == Shadow
+	plan, values := r.planOf(c)
+	if len(claims) > 0 {
+		shadow = !r.enforces(claims[0].Key)
+	}
 	for _, l := range r.Limits {
-		x := ExplainedLimit{Limit: l, Value: l.For(e.Plan), Shadow: r.Mode == Shadow}
+		x := ExplainedLimit{Limit: l, Value: l.valueFor(plan, values), Shadow: shadow}
 		if x.Value != nil {
 			x.Window = x.Value.Per
 			x.AtOnce, x.Most = x.Value.AtOnce(), x.Value.MostIn(x.Window)
@@ -109,3 +114,5 @@ func (r *Route) hasKey(c Call) bool {
 	_, ok := r.Key.Of(c)
 	return ok
 }
+
+var planKey = Attribute("plan")

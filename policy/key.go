@@ -103,21 +103,39 @@ func BasicUser() Key { return Key{text: "basic-user", of: Call.BasicUser} }
 
 // Attribute counts by what the door has found out itself, such as "user", "plan" or "route".
 func Attribute(name string) Key {
-	return Key{text: name, of: func(c Call) (string, bool) { return c.Attribute(name) }}
+	return Key{text: name, of: func(c Call) (string, bool) {
+		if caller := c.Caller(); caller != nil {
+			switch name {
+			case "user":
+				return caller.User, caller.User != ""
+			case "plan":
+				return caller.Plan, caller.Plan != ""
+			case "api-key":
+				return caller.Key, caller.Key != ""
+			}
+		}
+		return c.Attribute(name)
+	}}
 }
+
+// asksCaller says whether the key is something that only a look-up of the caller tells.
+func (k Key) asksCaller() bool { return k.text == "user" || k.text == "plan" || k.text == "api-key" }
 
 // APIKeyHeader is the header that carries an API key.
 const APIKeyHeader = "X-Api-Key"
 
 // APIKey counts by the call's API key: what the door says it is, or else the header X-API-KEY.
 func APIKey() Key {
-	return Key{text: "api-key", of: func(c Call) (string, bool) {
-		if v, ok := c.Attribute("api-key"); ok {
+	found := Attribute("api-key")
+	return Key{text: found.text, of: func(c Call) (string, bool) {
+		if v, ok := found.of(c); ok {
 			return v, true
 		}
 		return c.Header(APIKeyHeader)
 	}}
 }
+
+var apiKey = APIKey()
 
 // User counts by the user that the door has found. Where it has found none, the API key stands for its user.
 func User() Key {

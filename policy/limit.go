@@ -24,9 +24,20 @@ type Limit struct {
 	// Line and Column say where in the file it stands.
 	Line, Column int
 
+	// Candidate is a value that is tried out beside Value and refuses nobody; nil if there is none. Its ID is that of the limit with
+	// "~candidate" behind it. It sees the calls that the limits in force admit.
+	Candidate *stint.Limit
+
 	plans map[string]*stint.Limit
 	draft stint.Limit // Value before it was compiled
+	own   ownValues
 }
+
+// candidateMark stands behind the id of a limit in that of its candidate. No id in a file can end with it.
+const candidateMark = "~candidate"
+
+// CandidateOf is the id of the limit that the candidate of this id is tried out for; false if it is none's.
+func CandidateOf(id string) (string, bool) { return strings.CutSuffix(id, candidateMark) }
 
 // StoreLoss is what to do while the store is lost.
 type StoreLoss uint8
@@ -81,6 +92,7 @@ type limitDraft struct {
 	carry        stint.Carry
 	loss         StoreLoss
 	lossNode     *Node
+	candidate    *Node
 }
 
 var limitFields = fields[limitDraft]{
@@ -100,6 +112,7 @@ var limitFields = fields[limitDraft]{
 			l.loss, l.lossNode = StoreLoss(slices.Index(storeLosses, w)), n
 		}
 	}},
+	{"candidate", func(_ *decoder, l *limitDraft, n *Node, _ *place) { l.candidate = n }},
 }
 
 // planFields are what a plan may say of a limit: its values. How it is kept stays the limit's own.
@@ -178,7 +191,24 @@ func (d *decoder) limits(p *Policy, n *Node, at *place) {
 		l.draft = draft.rate
 		l.draft.ID, l.draft.OnChange = l.ID, draft.carry
 		l.Value = d.compile(l.draft, f.Value, at)
+		if draft.candidate != nil {
+			d.candidate(l, draft.candidate, at.field("candidate"))
+		}
 	})
+}
+
+// candidate reads the value that is tried out beside a limit's own.
+func (d *decoder) candidate(l *Limit, n *Node, at *place) {
+	draft, ok := d.limitValue(n, at, planFields)
+	if !ok {
+		return
+	}
+	value := draft.rate
+	value.ID, value.OnChange = l.ID+candidateMark, l.draft.OnChange
+	if value.Strategy == nil {
+		value.Strategy = l.inherited()
+	}
+	l.Candidate = d.compile(value, n, at)
 }
 
 // goodName reports a name that could be confused with what stands around it in keys, headers and messages.

@@ -24,6 +24,11 @@ type Policy struct {
 	// Instances is how many instances share a store, by which each knows its share while that is lost; 0 if the file does not say.
 	Instances int
 
+	// Accounts is where API keys are looked up: the URL of a database, [AccountsNone] if they stand for their users, or empty for what
+	// the program takes if nothing is said. AccountsGrace is how long the last known answers hold while it is lost; 0 for a minute.
+	Accounts      string
+	AccountsGrace time.Duration
+
 	// Headers are the dialects in which responses say what is left: ietf, x, x-seconds, draft-6; or none. Default: ietf.
 	Headers []string
 
@@ -83,6 +88,10 @@ var policyFields = fields[draft]{
 		p.StoreDeadline = d.duration(n, at, time.Millisecond, maxDeadline)
 	}},
 	{"instances", func(d *decoder, p *draft, n *Node, at *place) { p.Instances = int(d.number(n, at, 1, maxInstances)) }},
+	{"accounts", (*decoder).accounts},
+	{"accounts-grace", func(d *decoder, p *draft, n *Node, at *place) {
+		p.AccountsGrace = d.duration(n, at, time.Second, maxGrace)
+	}},
 	{"limits", func(_ *decoder, p *draft, n *Node, _ *place) { p.limits = n }},
 	{"plans", func(_ *decoder, p *draft, n *Node, _ *place) { p.plans = n }},
 	{"clients", func(d *decoder, p *draft, n *Node, at *place) { d.clients(&p.Clients, n, at) }},
@@ -130,27 +139,50 @@ var stores = []string{"redis", "rediss", "unix", "redis+cluster", "rediss+cluste
 
 func (d *decoder) store(p *draft, n *Node, at *place) {
 	const allowed = "memory, redis://…, rediss://…, redis+cluster://…, postgres://…, mysql://… or sqlite:FILE"
+	if text, ok := d.address(n, at, "store", "memory", stores, allowed); ok {
+		p.Store = text
+	}
+}
+
+// databases are the schemes of the databases that accounts can be kept in.
+var databases = []string{"sqlite", "postgres", "postgresql", "mysql", "mariadb"}
+
+// AccountsNone says that nothing is looked up: an API key stands for its user.
+const AccountsNone = "none"
+
+// maxGrace bounds for how long a key that was revoked meanwhile may go on while the accounts are lost.
+const maxGrace = 24 * time.Hour
+
+func (d *decoder) accounts(p *draft, n *Node, at *place) {
+	const allowed = "none, sqlite:FILE, postgres://… or mysql://…"
+	if text, ok := d.address(n, at, "database", AccountsNone, databases, allowed); ok {
+		p.Accounts = text
+	}
+}
+
+// address reads the address of a store or a database: a word, or a URL of one of the schemes.
+func (d *decoder) address(n *Node, at *place, kind, word string, schemes []string, allowed string) (string, bool) {
 	text, ok := d.text(n, at, allowed)
 	if !ok {
-		return
+		return "", false
 	}
 	scheme, rest, isURL := strings.Cut(text, ":")
 	_, err := url.Parse(text)
 	switch {
-	case text == "memory":
+	case text == word:
 	case !isURL:
 		d.report(Mistake{Line: n.Line, Column: n.Column, Field: at.String(), Found: "found " + quote(redacted(text)),
-			Meant: Nearest(text, append([]string{"memory"}, stores...)), Allowed: "allowed is " + allowed})
-		return
-	case !slices.Contains(stores, scheme):
-		d.report(Mistake{Line: n.Line, Column: n.Column, Field: at.String(), Found: "found a store of the kind " + quote(scheme),
-			Meant: Nearest(scheme, stores), Allowed: "allowed is " + allowed})
-		return
+			Meant: Nearest(text, append([]string{word}, schemes...)), Allowed: "allowed is " + allowed})
+		return "", false
+	case !slices.Contains(schemes, scheme):
+		d.report(Mistake{Line: n.Line, Column: n.Column, Field: at.String(), Found: "found a " + kind + " of the kind " + quote(scheme),
+			Meant: Nearest(scheme, schemes), Allowed: "allowed is " + allowed})
+		return "", false
 	case err != nil || rest == "" || scheme != "sqlite" && !strings.HasPrefix(rest, "//"):
-		d.mistake(n, at, "found "+quote(redacted(text)), "a store is an address such as "+scheme+"://user:password@host:port; write special characters as %XX")
-		return
+		d.mistake(n, at, "found "+quote(redacted(text)), "a "+kind+" is an address such as "+scheme+"://user:password@host:port; write special characters as %XX")
+		return "", false
 	}
-	p.Store = text
+	return text, true
 }
 
 // redacted is an address without what may be a password: what stands before the @, and the options.

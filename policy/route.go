@@ -30,8 +30,10 @@ type Route struct {
 	// Cost is what a call asks for.
 	Cost Cost
 
-	// Mode says whether refusals are meant.
-	Mode Mode
+	// Mode says whether refusals are meant, and EnforcePercent for how many of the keys: the others are in shadow. A key is always on
+	// the same side. 100 unless the file says enforce.
+	Mode           Mode
+	EnforcePercent int
 
 	// Skip are the calls of the route that are not counted.
 	Skip []Match
@@ -53,8 +55,9 @@ type Route struct {
 	// Line and Column say where in the file it stands.
 	Line, Column int
 
-	missing string // the qualified key
-	planned bool   // the limits differ between plans
+	missing    string // the qualified key
+	planned    bool   // the limits differ between plans
+	identifies bool   // see Identifies
 }
 
 // Mode says whether refusals are meant.
@@ -170,7 +173,7 @@ func (r Refusal) String() string { return refusals[min(int(r), len(refusals)-1)]
 // slice with room, and nothing is allocated but keys.
 func (r *Route) Claims(c Call, into []stint.Claim) ([]stint.Claim, Refusal) {
 	if r.RequireAPIKey {
-		if _, ok := APIKey().Of(c); !ok {
+		if _, ok := apiKey.Of(c); !ok {
 			return into, NoAPIKey
 		}
 	}
@@ -187,18 +190,42 @@ func (r *Route) Claims(c Call, into []stint.Claim) ([]stint.Claim, Refusal) {
 		}
 		key = r.missing
 	}
-	cost, plan := r.Cost.Of(c), r.plan(c)
+	cost, shadow := r.Cost.Of(c), !r.enforces(key)
+	plan, values := r.planOf(c)
 	for _, l := range r.Limits {
-		value := l.For(plan)
-		if value == nil {
-			continue
+		if value := l.valueFor(plan, values); value != nil {
+			claim := stint.NewClaim(value, key, cost)
+			claim.Shadow = shadow
+			into = append(into, claim)
 		}
-		claim := stint.NewClaim(value, key, cost)
-		claim.Shadow = r.Mode == Shadow
-		into = append(into, claim)
+		if l.Candidate != nil {
+			claim := stint.NewClaim(l.Candidate, key, cost)
+			claim.Shadow = true
+			into = append(into, claim)
+		}
 	}
 	return into, NotRefused
 }
+
+// enforces says whether refusals of the key are meant.
+func (r *Route) enforces(key string) bool {
+	switch {
+	case r.Mode == Shadow:
+		return false
+	case r.EnforcePercent >= 100:
+		return true
+	}
+	// FNV-1a: the same in every process, now and later, so that a key that is in stays in, at every instance.
+	h := uint64(14695981039346656037)
+	for i := range len(key) {
+		h = (h ^ uint64(key[i])) * 1099511628211
+	}
+	h ^= h >> 32
+	return int(h*0x9e3779b97f4a7c15>>32%100) < r.EnforcePercent
+}
+
+// Identifies says whether the route asks who calls, so that a door must look the call's API key up.
+func (r *Route) Identifies() bool { return r.identifies }
 
 // counts says whether the call is counted at all.
 func (r *Route) counts(c Call) bool {
@@ -213,11 +240,13 @@ func (r *Route) counts(c Call) bool {
 	return true
 }
 
-// plan is the call's plan, if that makes a difference.
-func (r *Route) plan(c Call) string {
-	if !r.planned {
-		return ""
+// planOf is the call's plan, and the values that are its caller's own, as far as they make a difference.
+func (r *Route) planOf(c Call) (plan string, values map[string]string) {
+	if caller := c.Caller(); caller != nil {
+		return caller.Plan, caller.Values
 	}
-	plan, _ := c.Attribute("plan")
-	return plan
+	if r.planned {
+		plan, _ = c.Attribute("plan")
+	}
+	return plan, nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // routeDraft is a route while its fields are read.
@@ -41,6 +43,7 @@ var routeFields = fields[routeDraft]{
 			r.Mode = Mode(slices.Index(modes, w))
 		}
 	}},
+	{"enforce", counted("enforce", (*decoder).routeEnforce)},
 	{"skip", counted("skip", (*decoder).routeSkip)},
 	{"charge-on", counted("charge-on", (*decoder).routeChargeOn)},
 	{"over-limit", counted("over-limit", (*decoder).routeOverLimit)},
@@ -66,11 +69,12 @@ func (d *decoder) routes(p *Policy, n *Node, at *place) {
 			return
 		}
 		r := &Route{
-			Number:    len(p.Routes),
-			Cost:      Cost{Default: 1},
-			OverLimit: OverLimit{"text", http.StatusTooManyRequests},
-			Line:      n.Line,
-			Column:    n.Column,
+			Number:         len(p.Routes),
+			Cost:           Cost{Default: 1},
+			EnforcePercent: 100,
+			OverLimit:      OverLimit{"text", http.StatusTooManyRequests},
+			Line:           n.Line,
+			Column:         n.Column,
 		}
 		before := d.found
 		d.route(p, r, n, at)
@@ -108,9 +112,12 @@ func (d *decoder) route(p *Policy, r *Route, n *Node, at *place) {
 
 // routeWhole checks what the fields say together.
 func (d *decoder) routeWhole(r *routeDraft, n *Node, at *place) {
+	r.identifies = r.RequireAPIKey
 	for _, l := range r.Limits {
 		r.planned = r.planned || len(l.plans) > 0
 	}
+	r.Key.each(func(k Key) { r.identifies = r.identifies || k.asksCaller() })
+	r.identifies = r.identifies || r.planned
 	switch {
 	case len(r.Limits) > 0 && r.key == nil:
 		d.mistake(n, at, "limits without a key", "say who is counted, such as key: address; allowed is "+aKey)
@@ -125,6 +132,9 @@ func (d *decoder) routeWhole(r *routeDraft, n *Node, at *place) {
 			}
 		}
 	}
+	if enforce := r.others["enforce"]; enforce != nil && r.Mode != Enforce {
+		d.mistake(enforce, at.field("enforce"), "enforce beside mode: "+r.Mode.String(), "no refusal is meant in that mode; leave one of them out")
+	}
 	if r.Respond != nil && r.Upstream != nil {
 		d.mistake(n, at, "both respond and upstream", "a call is either answered here or handed on")
 	}
@@ -134,6 +144,21 @@ func (d *decoder) routeWhole(r *routeDraft, n *Node, at *place) {
 				Allowed: fmt.Sprintf("the path %s has no {%s}", quote(r.Match.Path.text), k.path), Meant: Nearest(k.path, r.Match.Path.Names())})
 		}
 	})
+}
+
+func (d *decoder) routeEnforce(r *routeDraft, n *Node, at *place) {
+	const allowed = "for how many of the keys refusals are meant, such as 25%, from 0% to 100%"
+	text, ok := d.text(n, at, allowed)
+	if !ok {
+		return
+	}
+	digits, isPercent := strings.CutSuffix(text, "%")
+	percent, err := strconv.ParseUint(digits, 10, 8)
+	if !isPercent || err != nil || percent > 100 {
+		d.wrongKind(n, at, allowed)
+		return
+	}
+	r.EnforcePercent = int(percent)
 }
 
 func (d *decoder) routeName(r *routeDraft, n *Node, at *place) {

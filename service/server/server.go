@@ -19,6 +19,9 @@ type Options struct {
 	// Handler answers the requests.
 	Handler http.Handler
 
+	// TLS has connections encrypted, and speaks HTTP/2 as well. Default: they are plain.
+	TLS *Certificates
+
 	// Log is told of failures and of the stop. Default: nothing is logged.
 	Log *slog.Logger
 
@@ -76,6 +79,9 @@ func Listen(o Options) (*Server, error) {
 		MaxHeaderBytes: max(1, o.MaxHeaderBytes-4096),
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
+	if o.TLS != nil {
+		s.http.TLSConfig = o.TLS.Config()
+	}
 	return s, nil
 }
 
@@ -116,7 +122,11 @@ func (s *Server) URL() string {
 	if address.IP.IsUnspecified() {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, fmt.Sprint(address.Port))
+	scheme := "http://"
+	if s.options.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, fmt.Sprint(address.Port))
 }
 
 // Close stops at once: it cuts every connection.
@@ -139,7 +149,13 @@ func (s *Server) Serve(ctx context.Context) error {
 	defer cut()
 	s.http.BaseContext = func(net.Listener) context.Context { return work }
 	ended := make(chan error, 1)
-	go func() { ended <- s.http.Serve(s.listener) }()
+	go func() {
+		if s.options.TLS != nil {
+			ended <- s.http.ServeTLS(s.listener, "", "")
+			return
+		}
+		ended <- s.http.Serve(s.listener)
+	}()
 	select {
 	case err := <-ended:
 		return err

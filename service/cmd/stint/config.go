@@ -19,6 +19,7 @@ import (
 type configCommand struct {
 	Check   checkCommand   `cmd:"" help:"Say whether a policy file is good, and if not, what is wrong and where."`
 	Explain explainCommand `cmd:"" help:"Say which route and limits hold for a call, and why. Nothing is counted."`
+	Diff    diffCommand    `cmd:"" help:"Say what changes where a policy file takes the place of another; exit code 1 if anything does."`
 	Default defaultCommand `cmd:"" help:"Print the built-in policy, with comments, as a file to start from."`
 }
 

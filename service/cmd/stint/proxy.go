@@ -66,7 +66,7 @@ func (c *proxyCommand) Run(ctx context.Context, t *terminal) error {
 	if j.handler, err = httplimit.Handler(upstream, options); err != nil {
 		return errors.Join(err, j.store.Close())
 	}
-	j.hello = func(url string) string { return c.hello(url, options.Limiter.Limits()) }
+	j.hello = func(url, _ string) string { return c.hello(url, options.Limiter.Limits()) }
 	return c.serve(ctx, t, j)
 }
 

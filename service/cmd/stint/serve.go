@@ -45,7 +45,7 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	defer s.close()
 	j.handler = s.handler
-	j.hello = func(url string) string { return c.hello(url, p) }
+	j.hello = func(url, _ string) string { return c.hello(url, p) }
 	if c.Config != "" {
 		w := newWatcher(c.Config)
 		defer w.stop()

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stint-go/stint"
@@ -21,6 +22,10 @@ type serving struct {
 	Listen      string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen: this machine alone unless said (:8080 is every address; port 0 takes a free one)."`
 	Snapshot    string        `placeholder:"FILE" help:"Keep the counts in this file, so that a restart is not a free refill."`
 	MaxKeys     int64         `default:"10000000" help:"How many keys are kept in memory at most."`
+	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"Encrypt connections: the certificate, in PEM. It and the others are read again when they change."`
+	TLSKey      string        `name:"tls-key" placeholder:"FILE" help:"The certificate's private key."`
+	TLSClientCA string        `name:"tls-client-ca" placeholder:"FILE" help:"Take only clients that show a certificate of one of these authorities (mutual TLS)."`
+	StopDelay   time.Duration `placeholder:"TIME" help:"How long to go on taking requests after the stop signal, while /readyz says no already: for a load balancer that needs time to notice."`
 	Drain       time.Duration `default:"10s" help:"How long requests may go on after the stop."`
 	MaxBody     int64         `placeholder:"BYTES" help:"The largest body that is taken. No bound unless said: bodies are streamed, not kept."`
 	MaxHeader   int           `default:"65536" placeholder:"BYTES" help:"The largest request line and headers that are taken."`
@@ -56,24 +61,50 @@ func (s *serving) memory() (*stint.Memory, error) {
 // job is what a command serves.
 type job struct {
 	handler    http.Handler
+	admin      *adminJob     // nil: there is no second listener
 	store      stint.Store   // is closed at the end
 	shared     *stores.Stack // the same, if it is not this process's memory
 	log        *slog.Logger
-	hello      func(url string) string     // what is printed at the start
-	background []func(ctx context.Context) // what else goes on until the end
+	hello      func(url, admin string) string    // what is printed at the start
+	background []func(ctx context.Context)       // what else goes on until the end
+	stopping   atomic.Bool                       // the stop signal has come
+	closing    []func(ctx context.Context) error // what ends after the last request, in this order, and before the store
 }
+
+// adminJob is what the second listener serves.
+type adminJob struct {
+	address string
+	handler http.Handler
+}
+
+// closeWithin bounds how long what was counted may take to be written at the end.
+const closeWithin = 10 * time.Second
 
 // serve answers requests until ctx ends.
 func (s *serving) serve(ctx context.Context, t *terminal, j *job) error {
 	var others sync.WaitGroup
-	until, end := context.WithCancel(ctx)
+	until, end := context.WithCancel(context.WithoutCancel(ctx))
 	for _, other := range j.background {
 		others.Go(func() { other(until) })
 	}
 	err := s.answer(ctx, t, j)
 	end()
 	others.Wait()
-	return errors.Join(err, j.store.Close())
+	return errors.Join(err, j.close(ctx))
+}
+
+// close ends what the job has opened.
+func (j *job) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	var failed []error
+	for _, end := range j.closing {
+		failed = append(failed, end(ctx))
+	}
+	if j.store != nil {
+		failed = append(failed, j.store.Close())
+	}
+	return errors.Join(failed...)
 }
 
 // snapshotCheck is how often a snapshot that could not be written is told of.
@@ -97,24 +128,90 @@ func watchSnapshots(ctx context.Context, store *stint.Memory, log *slog.Logger) 
 
 // answer listens, says so, and answers until ctx ends.
 func (s *serving) answer(ctx context.Context, t *terminal, j *job) error {
-	if s.MaxBody < 0 || s.MaxHeader < 0 || s.Drain < 0 {
-		return fmt.Errorf("--max-body, --max-header and --drain cannot be negative")
-	}
-	if _, _, found := strings.Cut(s.Listen, ":"); !found {
-		return fmt.Errorf("--listen %q: write HOST:PORT, or :PORT for every address of this machine", s.Listen)
-	}
-	bound, err := server.Listen(server.Options{
-		Address: s.Listen, Handler: j.handler, Log: j.log, LogRequests: s.LogRequests,
-		Drain: s.Drain, MaxHeaderBytes: s.MaxHeader, MaxBodyBytes: s.MaxBody,
-	})
+	options, err := s.options(j)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(t.out, j.hello(bound.URL())); err != nil {
-		_ = bound.Close()
+	public, err := server.Listen(options)
+	if err != nil {
 		return err
 	}
-	return bound.Serve(ctx)
+	var admin *server.Server
+	adminURL := ""
+	if j.admin != nil {
+		admin, err = server.Listen(server.Options{
+			Address: j.admin.address, Handler: j.admin.handler, Log: j.log, Drain: time.Second, MaxBodyBytes: 1 << 20, MaxConnections: 256,
+		})
+		if err != nil {
+			return errors.Join(fmt.Errorf("--admin: %w", err), public.Close())
+		}
+		adminURL = admin.URL()
+	}
+	if _, err := fmt.Fprint(t.out, j.hello(public.URL(), adminURL)); err != nil {
+		if admin != nil {
+			err = errors.Join(err, admin.Close())
+		}
+		return errors.Join(err, public.Close())
+	}
+	return s.both(ctx, j, public, admin)
+}
+
+// both answers on both listeners until ctx ends; the second goes on until the first has drained, so that it can be watched.
+func (s *serving) both(ctx context.Context, j *job, public, admin *server.Server) error {
+	after, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if admin != nil {
+		ended := make(chan error, 1)
+		go func() { ended <- admin.Serve(after) }()
+		defer func() {
+			end()
+			if err := <-ended; err != nil {
+				j.log.Warn("the admin listener ended", "error", err)
+			}
+		}()
+	}
+	taking, stop := context.WithCancel(after)
+	defer stop()
+	go func() {
+		defer stop()
+		select {
+		case <-after.Done():
+			return
+		case <-ctx.Done():
+		}
+		j.stopping.Store(true)
+		if s.StopDelay > 0 {
+			j.log.Info("told to stop: requests are still taken for the stop delay", "delay", s.StopDelay)
+			delay := time.NewTimer(s.StopDelay)
+			defer delay.Stop()
+			select {
+			case <-delay.C:
+			case <-after.Done():
+			}
+		}
+	}()
+	return public.Serve(taking)
+}
+
+// options are those of the public listener.
+func (s *serving) options(j *job) (o server.Options, err error) {
+	switch {
+	case s.MaxBody < 0 || s.MaxHeader < 0 || s.Drain < 0 || s.StopDelay < 0:
+		return o, fmt.Errorf("--max-body, --max-header, --drain and --stop-delay cannot be negative")
+	case s.TLSCert == "" && s.TLSKey == "" && s.TLSClientCA != "":
+		return o, fmt.Errorf("--tls-client-ca needs --tls-cert and --tls-key: clients show a certificate over TLS only")
+	}
+	if _, _, found := strings.Cut(s.Listen, ":"); !found {
+		return o, fmt.Errorf("--listen %q: write HOST:PORT, or :PORT for every address of this machine", s.Listen)
+	}
+	o = server.Options{
+		Address: s.Listen, Handler: j.handler, Log: j.log, LogRequests: s.LogRequests,
+		Drain: s.Drain, MaxHeaderBytes: s.MaxHeader, MaxBodyBytes: s.MaxBody,
+	}
+	if s.TLSCert != "" || s.TLSKey != "" {
+		o.TLS, err = server.LoadCertificates(server.CertificateFiles{Certificate: s.TLSCert, Key: s.TLSKey, ClientAuthorities: s.TLSClientCA}, j.log)
+	}
+	return o, err
 }
 
 // parseNetworks reads networks such as 10.0.0.0/8, and single addresses.

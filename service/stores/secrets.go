@@ -65,3 +65,6 @@ func withoutSecrets(err error, secrets []string) error {
 	}
 	return errors.New(text)
 }
+
+// Conceal is the error without the passwords in an address, for errors of drivers that were given it.
+func Conceal(err error, address string) error { return withoutSecrets(err, secretsIn(address)) }

@@ -5,6 +5,7 @@
 //	stint take               take from a limit in a script: 0 admitted, 1 refused
 //	stint pace               pass lines on at a rate
 //	stint run                run a command when its turn has come
+//	stint users|keys|plans   who calls a service, by which API keys, under which values
 //	stint load               the hungry client: send at a fixed rate, and judge whether a limit held
 //	stint config             check, explain and print policy files
 //	stint version            say what this is
@@ -30,6 +31,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/stint-go/stint/service/accounts"
 )
 
 // commands are the program's commands; each is in the file of its name.
@@ -39,6 +42,9 @@ type commands struct {
 	Take    takeCommand    `cmd:"" help:"Take from a limit, in a script: exit code 0 is admitted, 1 refused."`
 	Pace    paceCommand    `cmd:"" help:"Pass lines from the standard input to the standard output at a rate."`
 	Run     runCommand     `cmd:"" help:"Run a command when its turn has come."`
+	Users   usersCommand   `cmd:"" help:"Make, list and change users of the accounts."`
+	Keys    keysCommand    `cmd:"" help:"Make, list and revoke API keys."`
+	Plans   plansCommand   `cmd:"" help:"Make, list and change plans."`
 	Load    loadCommand    `cmd:"" help:"Send requests at a fixed rate, and judge whether a limit held."`
 	Config  configCommand  `cmd:"" help:"Check, explain and print policy files."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
@@ -88,7 +94,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parser, err := kong.New(new(commands),
+	all := new(commands)
+	parser, err := kong.New(all,
 		kong.Name("stint"),
 		kong.Description(description),
 		kong.Writers(t.out, t.err),
@@ -107,6 +114,13 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		return exitFailed
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
+	words := strings.Fields(parsed.Command())
+	parsed.Bind(all, verb(words[min(1, len(words)-1)]))
+	if words[0] == "keys" {
+		parsed.Bind(&all.Keys.accountsFlags, ownKind(accounts.KindKey))
+	} else {
+		parsed.Bind(&all.Users.accountsFlags, ownKind(accounts.KindUser))
+	}
 	err = parsed.Run(t)
 	if own, ok := errors.AsType[*exitError](err); ok {
 		if own.err != nil {

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stint-go/stint/service/accounts"
+)
+
+type keysCommand struct {
+	accountsFlags
+	Create keyCreateCommand `cmd:"" help:"Make an API key for a user, and print it: it is known now and never again."`
+	List   keyListCommand   `cmd:"" help:"List keys."`
+	Show   keyIDCommand     `cmd:"" help:"Show a key and the values that are its own."`
+	Revoke keyIDCommand     `cmd:"" help:"End a key for good, within two seconds."`
+	Set    ownSetCommand    `cmd:"" help:"Give a key a value of a limit."`
+	Unset  ownUnsetCommand  `cmd:"" help:"Take that value away."`
+}
+
+type keyCreateCommand struct {
+	User    string   `arg:"" help:"The user's name."`
+	Scope   []string `default:"routes" placeholder:"SCOPE" help:"What it is for: routes, decide (the decision API), manage (blocks and resets over it). Several, joined by commas."`
+	Expires string   `placeholder:"TIME" help:"When it ends: in 90d, 12h, or at 2027-01-31. Never unless said."`
+	Label   string   `help:"A word for people."`
+}
+
+// createdKey is a key with its secret.
+type createdKey struct {
+	*accounts.Key
+	Secret string `json:"secret"`
+}
+
+// Run makes the key.
+func (c *keyCreateCommand) Run(ctx context.Context, t *terminal, in *commands) error {
+	scopes, err := accounts.ParseScopes(c.Scope)
+	if err != nil {
+		return err
+	}
+	expires, err := parseExpiry(c.Expires, time.Now())
+	if err != nil {
+		return err
+	}
+	return in.Keys.on(ctx, t, func(a *accounts.Accounts) (any, error) {
+		k, secret, err := a.CreateKey(ctx, c.User, accounts.KeyOptions{Scopes: scopes, Expires: expires, Label: c.Label})
+		if err != nil {
+			return nil, about("user", c.User, err)
+		}
+		if in.Keys.JSON {
+			return createdKey{k, secret}, nil
+		}
+		_, _ = fmt.Fprintf(t.err, "The key %s of %s; it is shown this once:\n", k.ID, k.User)
+		return secret, nil
+	})
+}
+
+// parseExpiry reads a span such as 90d or 12h, or a date.
+func parseExpiry(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n > 0 {
+			return now.AddDate(0, 0, int(n)), nil
+		}
+	}
+	if span, err := time.ParseDuration(text); err == nil && span > 0 {
+		return now.Add(span), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("--expires %q: write a span such as 90d or 12h, or a date such as 2027-01-31", text)
+}
+
+type keyListCommand struct {
+	User string `arg:"" optional:"" help:"Whose keys; all unless said."`
+	listFlags
+}
+
+// Run lists keys.
+func (c *keyListCommand) Run(ctx context.Context, t *terminal, in *commands) error {
+	return in.Keys.on(ctx, t, func(a *accounts.Accounts) (any, error) { return a.Keys(ctx, c.User, c.After, c.Most) })
+}
+
+type keyIDCommand struct {
+	ID string `arg:"" help:"The key's id: the 8 characters behind stint_."`
+}
+
+// Run shows the key, after what the command says of it.
+func (c *keyIDCommand) Run(ctx context.Context, t *terminal, in *commands, verb verb) error {
+	return in.Keys.on(ctx, t, func(a *accounts.Accounts) (any, error) {
+		if verb == "revoke" {
+			if err := a.RevokeKey(ctx, c.ID); err != nil {
+				return nil, about("key", c.ID, err)
+			}
+		}
+		k, err := a.Key(ctx, c.ID)
+		return k, about("key", c.ID, err)
+	})
+}

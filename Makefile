@@ -38,11 +38,12 @@ build: ## build the binary, bin/stint: one static file
 .PHONY: run
 run: build ## build, start a limited service and say what to try (LISTEN=host:port)
 	@echo
-	@echo "GET /limit grants each X-API-KEY 10 requests a second. In another terminal, try:"
+	@echo "GET /limit grants each user 10 requests a second. In another terminal, try, with the key that is printed below:"
 	@echo "  curl -i http://$(LISTEN)/limit                               # 401: no key"
-	@echo "  curl -i -H 'X-API-KEY: alice' http://$(LISTEN)/limit         # 200, and what is left"
-	@echo "  for i in {1..15}; do curl -s -o /dev/null -w '%{http_code} ' -H 'X-API-KEY: alice' http://$(LISTEN)/limit; done; echo"
-	@echo "  bin/stint load http://$(LISTEN)/limit --rate 2000/min -H 'X-API-KEY: bob' --expect 10/s"
+	@echo "  curl -i -H 'X-API-KEY: KEY' http://$(LISTEN)/limit           # 200, and what is left"
+	@echo "  for i in {1..15}; do curl -s -o /dev/null -w '%{http_code} ' -H 'X-API-KEY: KEY' http://$(LISTEN)/limit; done; echo"
+	@echo "  bin/stint load http://$(LISTEN)/limit --rate 2000/min -H 'X-API-KEY: KEY' --expect 10/s"
+	@echo "  bin/stint users create alice; bin/stint keys create alice   # another user and key"
 	@echo "Ctrl-C ends it."
 	@echo
 	@exec bin/stint serve --listen $(LISTEN)

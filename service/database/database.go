@@ -70,10 +70,13 @@ func Connect(address string, o Options) (*DB, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	scheme, rest, _ := strings.Cut(address, ":")
+	if scheme == "memory" || strings.HasPrefix(scheme, "redis") || scheme == "unix" {
+		return nil, fmt.Errorf("database: a %s is no database; use sqlite:FILE, postgres:// or mysql://", scheme)
+	}
 	if err := stores.Check(address); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	scheme, rest, _ := strings.Cut(address, ":")
 	db := &DB{address: address, timeout: o.Timeout}
 	var source string
 	var err error
@@ -86,7 +89,7 @@ func Connect(address string, o Options) (*DB, error) {
 		db.dialect = mysqlDialect
 		source, err = mysqlSource(address)
 	default:
-		err = fmt.Errorf("database: a %s is no database; use sqlite:FILE, postgres:// or mysql://", scheme)
+		err = fmt.Errorf("database: the scheme %q is not known", scheme)
 	}
 	if err != nil {
 		return nil, err

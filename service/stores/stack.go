@@ -184,3 +184,6 @@ func (s *Stack) Watch(ctx context.Context) {
 		}
 	}
 }
+
+// Lost says whether the store is lost now.
+func (s *Stack) Lost() bool { return s.failover.Stats().Lost }

@@ -138,6 +138,6 @@ func run(ctx context.Context, args []string, t *terminal) int {
 }
 
 func fail(w io.Writer, err error) int {
-	fmt.Fprintf(w, "stint: %v\n", err)
+	fmt.Fprintf(w, "stint: %s\n", strings.TrimPrefix(err.Error(), "stint: "))
 	return exitFailed
 }

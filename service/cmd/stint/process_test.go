@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +62,7 @@ func fed(t *testing.T, input string, args ...string) (stdout, stderr string, cod
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(os.Environ(), "STINT_DATA="+t.TempDir(), "STINT_ADMIN=127.0.0.1:0")
 	cmd.Stdin = strings.NewReader(input)
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
@@ -155,6 +157,13 @@ func (p *process) begin(collect func()) {
 // start starts stint serve or proxy on a free port.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	if args[0] == "serve" {
+		for _, flag := range [][]string{{"--data", t.TempDir()}, {"--admin", "127.0.0.1:0"}} {
+			if !slices.Contains(args, flag[0]) {
+				args = append(args, flag...)
+			}
+		}
+	}
 	p := startProcess(t, binary, append(args, "--listen", "127.0.0.1:0")...)
 	p.url = p.waitFor(`listens on (http://\S+[0-9])`)[1]
 	return p

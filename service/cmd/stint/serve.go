@@ -13,13 +13,21 @@ import (
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/accounts"
 	"github.com/stint-go/stint/service/policyfile"
 	"github.com/stint-go/stint/service/proxy"
 	"github.com/stint-go/stint/service/stores"
+	"github.com/stint-go/stint/service/trial"
 )
 
 type serveCommand struct {
-	Config string `short:"c" placeholder:"FILE" help:"The policy, YAML or JSON. It is read again when it changes, and on SIGHUP. Without it the built-in policy holds: GET /limit, 10 requests a second for each X-API-KEY."`
+	Config     string `short:"c" placeholder:"FILE" help:"The policy, YAML or JSON. It is read again when it changes, and on SIGHUP. Without it the built-in policy holds: GET /limit, 10 requests a second for each user, known by the X-API-KEY."`
+	Data       string `placeholder:"FOLDER" env:"STINT_DATA" help:"Where it keeps what lasts: accounts and usage, counts, the admin token. A folder of this user's unless said."`
+	Store      string `placeholder:"URL" env:"STINT_STORE" help:"Where the counts live, in place of what the policy says."`
+	Accounts   string `placeholder:"URL" env:"STINT_ACCOUNTS" help:"Where API keys are looked up, in place of what the policy says: sqlite:FILE, postgres://…, mysql://…, or none."`
+	Admin      string `default:"127.0.0.1:8089" placeholder:"HOST:PORT" env:"STINT_ADMIN" help:"Where the admin API, usage and metrics are served, to those with the admin token; none for nowhere."`
+	AdminToken string `placeholder:"TOKEN" env:"STINT_ADMIN_TOKEN" help:"The admin token. One is made in the data folder unless said; give it by the environment, since others see a command line."`
+	Pprof      bool   `help:"Serve Go's profiles on the admin listener, under /debug/pprof/."`
 	serving
 }
 
@@ -31,40 +39,108 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	log := c.logger(t)
 	warn(log, p)
+	d, err := openData(c.Data)
+	if err != nil {
+		return err
+	}
 	j := &job{log: log}
+	err = c.start(ctx, j, d, p)
+	if err == nil {
+		err = c.serve(ctx, t, j)
+	} else {
+		err = errors.Join(err, j.close(ctx))
+	}
+	return errors.Join(err, d.close())
+}
+
+// start makes all that the service needs. What it has opened when it fails is closed with the job.
+func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Policy) error {
+	c.snapshots(j, d, p)
 	if err := c.keep(ctx, j, p.Store, lossy(p)); err != nil {
 		return err
 	}
 	limiter, err := stint.NewWith(stint.Options{Store: j.store})
 	if err != nil {
-		return errors.Join(err, j.store.Close())
+		return err
 	}
-	s := &policyServer{log: log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy)}
+	s := &policyServer{command: c, log: j.log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy), trials: trial.New()}
+	j.closing = append(j.closing, func(context.Context) error { s.close(); return nil })
+	first := ""
+	if p.Accounts != policy.AccountsNone {
+		address, err := accountsAt(p.Accounts, d.folder)
+		if err != nil {
+			return err
+		}
+		if s.callers, err = openCallers(ctx, address, p.AccountsGrace, j.log); err != nil {
+			return fmt.Errorf("accounts: %w", oneLine(err))
+		}
+		j.closing = append(j.closing, s.callers.close)
+		j.background = append(j.background, s.callers.tend)
+		if first, err = s.callers.first(ctx); err != nil {
+			return fmt.Errorf("accounts: the first user cannot be made: %w", oneLine(err))
+		}
+	}
 	if err := s.start(p, limiter); err != nil {
-		return errors.Join(err, j.store.Close())
+		return err
 	}
-	defer s.close()
-	j.handler = s.handler
-	j.hello = func(url, _ string) string { return c.hello(url, p) }
 	if c.Config != "" {
 		w := newWatcher(c.Config)
-		defer w.stop()
-		j.background = append(j.background, func(ctx context.Context) { w.watch(ctx, func() { s.reload(c.Config) }) })
+		j.background = append(j.background, func(ctx context.Context) {
+			defer w.stop()
+			w.watch(ctx, s.reload)
+		})
 	}
-	return c.serve(ctx, t, j)
+	if err := c.listeners(j, d, s); err != nil {
+		return err
+	}
+	j.hello = func(url, admin string) string { return c.hello(&welcome{url, admin, first, d, p}) }
+	return nil
 }
 
-// policy is the file's, or the built-in one.
-func (c *serveCommand) policy() (*policy.Policy, error) {
-	if c.Config == "" {
-		return policyfile.Default()
+// snapshots has the counts kept in the data folder, where they are in this process's memory.
+func (c *serveCommand) snapshots(j *job, d *data, p *policy.Policy) {
+	switch {
+	case p.Store != inMemory || c.Snapshot != "":
+	case d.alone():
+		c.Snapshot = d.file(countsFile)
+	default:
+		j.log.Warn("another stint serve keeps its counts in the data folder: those of this one are forgotten at its end; give each a --data of its own", "data", d.folder)
 	}
-	return loadPolicy(c.Config)
+	if c.Snapshot == "none" {
+		c.Snapshot = ""
+	}
+}
+
+// policy is the file's, or the built-in one, with what the flags say in its place.
+func (c *serveCommand) policy() (*policy.Policy, error) {
+	load := policyfile.Default
+	if c.Config != "" {
+		load = func() (*policy.Policy, error) { return loadPolicy(c.Config) }
+	}
+	p, err := load()
+	if err != nil {
+		return nil, err
+	}
+	if c.Store != "" {
+		p.Store = c.Store
+		for _, l := range p.Limits {
+			if l.OnStoreLoss == policy.LossLocal && p.Instances == 0 && p.Store != inMemory {
+				return nil, fmt.Errorf("limit %s says on-store-loss: local, which with a shared store needs to know how many share it: add instances to the policy", l.ID)
+			}
+		}
+	}
+	if c.Accounts != "" {
+		p.Accounts = c.Accounts
+	}
+	return p, nil
 }
 
 // policyServer serves a policy that can change.
 type policyServer struct {
+	command   *serveCommand
 	log       *slog.Logger
+	callers   *callers // nil if nobody is looked up
+	trials    *trial.Recorder
 	shared    *stores.Stack // nil if the counts are in memory
 	handler   *httplimit.PolicyHandler
 	trusted   []netip.Prefix          // whose forwarding headers upstreams are told
@@ -73,19 +149,33 @@ type policyServer struct {
 
 func (s *policyServer) start(p *policy.Policy, limiter *stint.Limiter) (err error) {
 	s.trusted = trustedBy(p.Clients)
-	s.handler, err = httplimit.Policy(p, httplimit.PolicyOptions{
-		Limiter:  limiter,
-		Upstream: s.upstream,
-		OnError:  logUndecided(s.log),
-	})
+	o := httplimit.PolicyOptions{
+		Limiter:   limiter,
+		Upstream:  s.upstream,
+		OnError:   logAccounts(s.log, logUndecided(s.log)),
+		OnVerdict: s.verdict,
+	}
+	if s.callers != nil {
+		o.Identify = s.callers.identify
+	}
+	s.handler, err = httplimit.Policy(p, o)
 	return err
 }
 
+// verdict tells all who want to know what came of a request.
+func (s *policyServer) verdict(v *httplimit.Verdict) {
+	s.trials.Note(v)
+}
+
+// maxChanges is how many changes of a policy are logged.
+const maxChanges = 50
+
 // reload puts the file's policy in force. If the file is not good, the policy in force stays.
-func (s *policyServer) reload(file string) {
-	p, err := loadPolicy(file)
+func (s *policyServer) reload() {
+	old, file := s.handler.Policy(), s.command.Config
+	p, err := s.command.policy()
 	if err == nil {
-		err = sameStore(s.handler.Policy(), p)
+		err = sameStore(old, p)
 	}
 	if err == nil {
 		s.trusted = trustedBy(p.Clients)
@@ -99,6 +189,13 @@ func (s *policyServer) reload(file string) {
 		return
 	}
 	warn(s.log, p)
+	for i, change := range policy.Diff(old, p) {
+		if i == maxChanges {
+			s.log.Info("the policy changes in more ways", "see", "stint config diff OLD NEW")
+			break
+		}
+		s.log.Info("the policy changes", "change", change.String())
+	}
 	s.log.Info("the policy file changed and is in force", "file", file, "routes", len(p.Routes), "limits", len(p.Limits))
 }
 
@@ -137,6 +234,8 @@ func sameStore(old, p *policy.Policy) error {
 			p.File, p.Redacted(), old.Redacted())
 	case p.StoreDeadline != old.StoreDeadline:
 		return fmt.Errorf("%s: store-deadline: it is set at the start; end stint serve and start it again", p.File)
+	case p.Accounts != old.Accounts || p.AccountsGrace != old.AccountsGrace:
+		return fmt.Errorf("%s: accounts: they are opened at the start; end stint serve and start it again", p.File)
 	}
 	return nil
 }
@@ -150,16 +249,25 @@ func warn(log *slog.Logger, p *policy.Policy) {
 // maxShown is how many routes are shown at the start.
 const maxShown = 20
 
+// welcome is what there is to say at the start.
+type welcome struct {
+	url, admin string
+	first      string // the secret of the first key, if it was made now
+	data       *data
+	policy     *policy.Policy
+}
+
 // hello says what is served, how it is limited, and what to try.
-func (c *serveCommand) hello(url string, p *policy.Policy) string {
+func (c *serveCommand) hello(w *welcome) string {
 	var b strings.Builder
+	p := w.policy
 	from := "under " + c.Config
 	if c.Config == "" {
 		from = "under the built-in policy (see stint config default)"
 	}
-	fmt.Fprintf(&b, "stint serve listens on %s, %s\n", url, from)
+	fmt.Fprintf(&b, "stint serve listens on %s, %s\n", w.url, from)
 	if p.Store != inMemory {
-		fmt.Fprintf(&b, "  counts are kept by %s\n", p.Redacted())
+		fmt.Fprintf(&b, "  counts are kept by %s\n", stores.Redacted(p.Store))
 	}
 	for i, r := range p.Routes {
 		if i == maxShown {
@@ -168,7 +276,24 @@ func (c *serveCommand) hello(url string, p *policy.Policy) string {
 		}
 		b.WriteString(routeText(r))
 	}
-	if try := curlRoute(url, p.Routes); try != "" {
+	if w.admin != "" {
+		fmt.Fprintf(&b, "Admin: %s, with the token", w.admin)
+		if c.AdminToken == "" {
+			fmt.Fprintf(&b, " in %s", w.data.file(tokenFile))
+		}
+		b.WriteString("\n")
+	}
+	key := w.first
+	switch {
+	case p.Accounts == policy.AccountsNone:
+		key = "alice"
+	case w.first != "":
+		fmt.Fprintf(&b, "The first API key, of the user %q; it is shown this once:\n  %s\n", accounts.FirstUser, w.first)
+	default:
+		key = "YOUR-KEY"
+		b.WriteString("Make API keys with: stint users create NAME, stint keys create NAME\n")
+	}
+	if try := curlRoute(w.url, key, p.Routes); try != "" {
 		fmt.Fprintf(&b, "Try:\n  %s\n", try)
 	}
 	return b.String()
@@ -196,7 +321,7 @@ func routeText(r *policy.Route) string {
 }
 
 // curlRoute is a command that calls the first route that can be called as it stands; empty if there is none.
-func curlRoute(url string, routes []*policy.Route) string {
+func curlRoute(url, apiKey string, routes []*policy.Route) string {
 	for _, r := range routes {
 		path := r.Match.Path.String()
 		if path == "" || path == "/**" {
@@ -209,11 +334,11 @@ func curlRoute(url string, routes []*policy.Route) string {
 		if m := r.Match.Methods; len(m) > 0 && m[0] != http.MethodGet {
 			method = "-X " + m[0] + " "
 		}
-		key := r.Key.String()
-		if r.RequireAPIKey {
-			key = "api-key"
+		key := curlKey(r.Key.String())
+		if r.Identifies() {
+			key = fmt.Sprintf("-H 'X-API-KEY: %s' ", apiKey)
 		}
-		return fmt.Sprintf("curl -i %s%s%s%s", method, curlKey(key), url, path)
+		return fmt.Sprintf("curl -i %s%s%s%s", method, key, url, path)
 	}
 	return ""
 }

@@ -11,23 +11,52 @@ import (
 )
 
 func TestServeBuiltIn(t *testing.T) {
-	p := start(t, "serve")
-	for _, want := range []string{"10/s: 10 at once, at most 10 in any second", "curl -i -H 'X-API-KEY: alice' " + p.url + "/limit"} {
+	folder := t.TempDir()
+	p := start(t, "serve", "--data", folder)
+	key := firstKey(p)
+	for _, want := range []string{"10/s: 10 at once, at most 10 in any second", "curl -i -H 'X-API-KEY: " + key + "' " + p.url + "/limit"} {
 		if !strings.Contains(p.text(), want) {
 			t.Errorf("at its start it does not say %q:\n%s", want, p.text())
 		}
 	}
-	if res, _ := ask(t, p.url+"/limit"); res.StatusCode != 401 {
-		t.Errorf("without a key: %s", res.Status)
+	for what, headers := range map[string][]string{"without a key": nil, "with a malformed key": {"X-API-KEY: alice"}, "with an unknown key": {"X-API-KEY: stint_7CtILv3sgLhBunLdcUNkitSDmvisWMVyeVj3hRFXo"}} {
+		if res, body := ask(t, p.url+"/limit", headers...); res.StatusCode != 401 {
+			t.Errorf("%s: %s %q", what, res.Status, body)
+		}
 	}
-	if res, _ := ask(t, p.url+"/limit", "X-API-KEY: alice"); res.StatusCode != 200 || !strings.Contains(res.Header.Get("RateLimit"), ";r=9;") {
+	if res, _ := ask(t, p.url+"/limit", "X-API-KEY: "+key); res.StatusCode != 200 || !strings.Contains(res.Header.Get("RateLimit"), ";r=9;") {
 		t.Errorf("first call: %s, %v", res.Status, res.Header)
 	}
 	// However long it takes, ten come in and no second has more.
-	report, code := loadJSON(t, p.url+"/limit", "-H", "X-API-KEY: bob", "--rate", "10000/s", "--requests", "300", "--expect", "10/s")
-	if report.Admitted < 10 || report.WorstWindow > 10 || report.Errors != 0 || code != 0 {
-		t.Errorf("%d admitted, at most %d in a second, %d errors, exit code %d", report.Admitted, report.WorstWindow, report.Errors, code)
+	_, _, made := accountsOf(t, folder, "users", "create", "bob")
+	second, _, code := accountsOf(t, folder, "keys", "create", "bob")
+	report, loadCode := loadJSON(t, p.url+"/limit", "-H", "X-API-KEY: "+strings.TrimSpace(second), "--rate", "10000/s", "--requests", "300", "--expect", "10/s")
+	if made != 0 || code != 0 || report.Admitted < 10 || report.WorstWindow > 10 || report.Errors != 0 || loadCode != 0 {
+		t.Errorf("%d admitted, at most %d in a second, %d errors, exit codes %d and %d", report.Admitted, report.WorstWindow, report.Errors, code, loadCode)
 	}
+	if code := p.stop(syscall.SIGTERM); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, p.text())
+	}
+	// The key is known after a restart, and is not shown again.
+	p = start(t, "serve", "--data", folder)
+	if res, _ := ask(t, p.url+"/limit", "X-API-KEY: "+key); res.StatusCode == 401 {
+		t.Errorf("after a restart: %s", res.Status)
+	}
+	if strings.Contains(p.text(), key) || !strings.Contains(p.text(), "stint keys create NAME") {
+		t.Errorf("at its second start it says:\n%s", p.text())
+	}
+}
+
+// firstKey is the key that a first start prints.
+func firstKey(p *process) string {
+	p.t.Helper()
+	return p.waitFor(`(?m)^  (stint_[0-9A-Za-z]+)$`)[1]
+}
+
+// accountsOf runs a command on the accounts in a data folder.
+func accountsOf(t *testing.T, folder string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return ended(t, append(args, "--data", folder)...)
 }
 
 const hourly = `
@@ -154,6 +183,16 @@ func TestMessages(t *testing.T) {
 		{[]string{"proxy", "--upstream", "http://127.0.0.1:1", "--limit", "10/s", "--store", "redis://:secret@h?a=b"}, 2, "--store: stint: redis: address: an unknown option"},
 		{[]string{"proxy", "--upstream", "http://127.0.0.1:1", "--limit", "10/s", "--store", "redis://h", "--on-store-loss", "local"}, 2, "local needs --instances"},
 		{[]string{"config", "check", write(t, "sql.yaml", "store: sqlite:/nowhere/counts\nroutes: [{mode: off}]\n")}, 1, "there is no folder /nowhere"},
+		{[]string{"serve", "--admin", "8089"}, 2, "write HOST:PORT, or none"},
+		{[]string{"serve", "--admin-token", "short"}, 2, "less than 16 bytes"},
+		{[]string{"serve", "--accounts", "postgers://u:secret@h/d"}, 2, "did you mean postgres?"},
+		{[]string{"serve", "--accounts", "redis://u:secret@h/d"}, 2, "is no database"},
+		{[]string{"serve", "--tls-client-ca", "f"}, 2, "--tls-client-ca needs --tls-cert"},
+		{[]string{"serve", "--tls-cert", "nowhere", "--tls-key", "nowhere"}, 2, "no such file"},
+		{[]string{"users", "create", "team-*"}, 2, "without spaces and *"},
+		{[]string{"keys", "create", "nobody"}, 2, `there is no user "nobody"`},
+		{[]string{"keys", "create", "nobody", "--expires", "soon"}, 2, "write a span such as 90d"},
+		{[]string{"plans", "set", "pro", "hourly", "10/month"}, 2, `column 4: found "month"`},
 		{[]string{"serve", "--max-keys", "0"}, 2, "--max-keys 0: must be 1 or more"},
 		{[]string{"serve", "--snapshot", "/nowhere/counts"}, 2, "/nowhere"},
 		{[]string{"serve", "--drain", "soon"}, 2, "--drain"},

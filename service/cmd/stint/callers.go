@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/accounts"
+	"github.com/stint-go/stint/service/database"
+	"github.com/stint-go/stint/service/health"
+	"github.com/stint-go/stint/service/stores"
+)
+
+// callers are the accounts of a service that runs. Their database may come and go.
+type callers struct {
+	db        *database.DB
+	accounts  *accounts.Accounts
+	directory *accounts.Directory
+	log       *slog.Logger
+	there     atomic.Bool // the tables are made
+}
+
+// openWithin bounds how long the start waits for the accounts' database, and openAgain how often it is tried after that.
+const (
+	openWithin = 10 * time.Second
+	openAgain  = time.Second
+)
+
+// openCallers opens the accounts at an address. If they are not there yet, the service starts without and finds them later.
+func openCallers(ctx context.Context, address string, grace time.Duration, log *slog.Logger) (*callers, error) {
+	db, err := database.Connect(address, database.Options{})
+	if err != nil {
+		return nil, err
+	}
+	c := &callers{db: db, accounts: accounts.New(db), log: log}
+	if c.directory, err = accounts.NewDirectory(c.accounts, accounts.DirectoryOptions{Grace: grace}); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	starting, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	err = db.Migrate(starting)
+	if newer := (*database.VersionError)(nil); errors.As(err, &newer) {
+		return nil, errors.Join(err, c.close(ctx))
+	}
+	if c.there.Store(err == nil); err != nil {
+		log.Error("the accounts' database is not there: API keys are answered 503 until it is", "accounts", stores.Redacted(address), "error", oneLine(err))
+	}
+	return c, nil
+}
+
+// first makes a first user and key where there is nobody, and returns the key.
+func (c *callers) first(ctx context.Context) (string, error) {
+	if !c.there.Load() {
+		return "", nil
+	}
+	return c.accounts.Bootstrap(ctx)
+}
+
+// tend looks for the database if it was not there, and writes when keys were used, until ctx ends.
+func (c *callers) tend(ctx context.Context) {
+	tick := time.NewTicker(openAgain)
+	defer tick.Stop()
+	for !c.there.Load() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := c.db.Migrate(ctx); err == nil {
+			c.there.Store(true)
+			c.log.Info("the accounts' database is there", "accounts", c.db.Redacted())
+		}
+	}
+	c.directory.Run(ctx, func(err error) {
+		c.log.Warn("when API keys were last used cannot be written; it is tried again in a minute", "error", err)
+	})
+}
+
+// close writes what is left and ends the look-ups.
+func (c *callers) close(ctx context.Context) error {
+	var written error
+	if c.there.Load() {
+		written = c.directory.WriteUses(ctx)
+	}
+	return errors.Join(written, c.directory.Close(), c.db.Close())
+}
+
+// identify looks up who sends an API key.
+func (c *callers) identify(ctx context.Context, key, address string) (*policy.Caller, error) {
+	return c.directory.Look(ctx, key, address)
+}
+
+// check is whether keys can be looked up.
+func (c *callers) check() health.Check {
+	return health.Check{Name: "accounts", Ready: func(context.Context) error {
+		switch {
+		case !c.there.Load():
+			return errors.New("the database was not there yet")
+		case c.directory.Stats().Lost:
+			return errors.New("the database does not answer")
+		}
+		return nil
+	}}
+}
+
+// logAccounts logs, every ten seconds at most, that keys cannot be looked up, and hands on all other errors.
+func logAccounts(log *slog.Logger, next func(*http.Request, error)) func(*http.Request, error) {
+	var last atomic.Int64
+	return func(r *http.Request, err error) {
+		if !errors.Is(err, accounts.ErrUnavailable) {
+			next(r, err)
+			return
+		}
+		now, told := time.Now().Unix(), last.Load()
+		if now-told >= 10 && last.CompareAndSwap(told, now) && r.Context().Err() == nil {
+			log.Error("API keys cannot be looked up, and are answered 503", "error", fmt.Sprint(oneLine(err)))
+		}
+	}
+}

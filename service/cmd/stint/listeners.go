@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"slices"
+	"strings"
+
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/accounts"
+	"github.com/stint-go/stint/service/admin"
+	"github.com/stint-go/stint/service/health"
+)
+
+// nowhere is the address of a listener that is not wanted.
+const nowhere = "none"
+
+// listeners makes what is served on the public listener and on that of operators.
+func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
+	open := map[string]http.Handler{"GET /healthz": health.Alive(), "GET /readyz": health.Ready(s.checks(j)...)}
+	public := http.NewServeMux()
+	for pattern, h := range open {
+		public.Handle(pattern, h)
+	}
+	public.Handle("/", s.handler)
+	j.handler = &front{policy: s.handler, paths: public}
+	if c.Admin == nowhere {
+		return nil
+	}
+	if _, _, found := strings.Cut(c.Admin, ":"); !found {
+		return fmt.Errorf("--admin %q: write HOST:PORT, or none", c.Admin)
+	}
+	token := c.AdminToken
+	if token == "" {
+		var err error
+		if token, err = d.secret(tokenFile); err != nil {
+			return fmt.Errorf("the admin token: %w", err)
+		}
+	}
+	others := map[string]http.Handler{"GET /v1/trials": s.trials}
+	if c.Pprof {
+		others["/debug/pprof/"] = http.HandlerFunc(pprof.Index)
+		others["/debug/pprof/cmdline"] = http.HandlerFunc(pprof.Cmdline)
+		others["/debug/pprof/profile"] = http.HandlerFunc(pprof.Profile)
+		others["/debug/pprof/symbol"] = http.HandlerFunc(pprof.Symbol)
+		others["/debug/pprof/trace"] = http.HandlerFunc(pprof.Trace)
+	}
+	handler, err := admin.New(admin.Options{Token: token, Accounts: s.administered(), Others: others, Open: open})
+	if err != nil {
+		return fmt.Errorf("--admin-token: %w", err)
+	}
+	j.admin = &adminJob{c.Admin, handler}
+	return nil
+}
+
+// front serves the service's own paths, and all others by the policy, whose paths are cleaned by itself: http.ServeMux would redirect.
+type front struct {
+	policy http.Handler
+	paths  *http.ServeMux
+}
+
+// ServeHTTP serves the request by whom its path belongs to.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+		f.paths.ServeHTTP(w, r)
+		return
+	}
+	f.policy.ServeHTTP(w, r)
+}
+
+func (s *policyServer) administered() *accounts.Accounts {
+	if s.callers == nil {
+		return nil
+	}
+	return s.callers.accounts
+}
+
+// checks are what must be in order for requests to be sent here.
+func (s *policyServer) checks(j *job) []health.Check {
+	checks := []health.Check{{Name: "running", Ready: func(context.Context) error {
+		if j.stopping.Load() {
+			return errors.New("stopping")
+		}
+		return nil
+	}}}
+	if s.callers != nil {
+		checks = append(checks, s.callers.check())
+	}
+	if s.shared != nil {
+		checks = append(checks, health.Check{Name: "store", Ready: func(context.Context) error {
+			closed := func(l *policy.Limit) bool { return l.OnStoreLoss == policy.LossClosed }
+			if s.shared.Lost() && slices.ContainsFunc(s.handler.Policy().Limits, closed) {
+				return errors.New("lost, and limits say on-store-loss: closed")
+			}
+			return nil
+		}})
+	}
+	return checks
+}

@@ -20,7 +20,9 @@ const within = time.Second
 
 // Alive answers 200 whenever it answers at all.
 func Alive() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]string{"status": "alive"}) })
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
 }
 
 // Ready answers 200 if every check is in order, and else 503. The body names each and says what is the matter; it holds no secrets as

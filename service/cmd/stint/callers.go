@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/accounts"
 	"github.com/stint-go/stint/service/database"
 	"github.com/stint-go/stint/service/health"
 	"github.com/stint-go/stint/service/stores"
+	"github.com/stint-go/stint/service/usage"
 )
 
 // callers are the accounts of a service that runs. Their database may come and go.
@@ -21,6 +24,7 @@ type callers struct {
 	db        *database.DB
 	accounts  *accounts.Accounts
 	directory *accounts.Directory
+	usage     *usage.Recorder
 	log       *slog.Logger
 	there     atomic.Bool // the tables are made
 }
@@ -40,6 +44,9 @@ func openCallers(ctx context.Context, address string, grace time.Duration, log *
 	c := &callers{db: db, accounts: accounts.New(db), log: log}
 	if c.directory, err = accounts.NewDirectory(c.accounts, accounts.DirectoryOptions{Grace: grace}); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if c.usage, err = usage.New(db, usage.Options{Log: log}); err != nil {
+		return nil, errors.Join(err, c.directory.Close(), db.Close())
 	}
 	starting, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
@@ -76,6 +83,9 @@ func (c *callers) tend(ctx context.Context) {
 			c.log.Info("the accounts' database is there", "accounts", c.db.Redacted())
 		}
 	}
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() { c.usage.Run(ctx) })
 	c.directory.Run(ctx, func(err error) {
 		c.log.Warn("when API keys were last used cannot be written; it is tried again in a minute", "error", err)
 	})
@@ -85,7 +95,7 @@ func (c *callers) tend(ctx context.Context) {
 func (c *callers) close(ctx context.Context) error {
 	var written error
 	if c.there.Load() {
-		written = c.directory.WriteUses(ctx)
+		written = errors.Join(c.usage.Close(ctx), c.directory.WriteUses(ctx))
 	}
 	return errors.Join(written, c.directory.Close(), c.db.Close())
 }
@@ -95,13 +105,22 @@ func (c *callers) identify(ctx context.Context, key, address string) (*policy.Ca
 	return c.directory.Look(ctx, key, address)
 }
 
+// count counts what came of a request.
+func (c *callers) count(v *httplimit.Verdict) {
+	of := usage.Of{Route: v.Route.Name}
+	if v.Caller != nil {
+		of.User, of.Key = v.Caller.User, v.Caller.Key
+	}
+	c.usage.Count(of, v.Decision.Allowed, max(v.Cost, 0))
+}
+
 // check is whether keys can be looked up.
 func (c *callers) check() health.Check {
-	return health.Check{Name: "accounts", Ready: func(context.Context) error {
-		switch {
-		case !c.there.Load():
+	return health.Check{Name: "accounts", Ready: func(ctx context.Context) error {
+		if !c.there.Load() {
 			return errors.New("the database was not there yet")
-		case c.directory.Stats().Lost:
+		}
+		if c.directory.Stats().Lost && c.db.Ping(ctx) != nil { // the last look-up may be long ago
 			return errors.New("the database does not answer")
 		}
 		return nil

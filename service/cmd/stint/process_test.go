@@ -244,3 +244,13 @@ func TestStopSignals(t *testing.T) {
 		}
 	}
 }
+
+// contents are those of a file.
+func contents(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

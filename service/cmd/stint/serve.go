@@ -165,6 +165,9 @@ func (s *policyServer) start(p *policy.Policy, limiter *stint.Limiter) (err erro
 // verdict tells all who want to know what came of a request.
 func (s *policyServer) verdict(v *httplimit.Verdict) {
 	s.trials.Note(v)
+	if s.callers != nil {
+		s.callers.count(v)
+	}
 }
 
 // maxChanges is how many changes of a policy are logged.

@@ -1,0 +1,370 @@
+package usage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/stint-go/stint/service/database"
+	"github.com/stint-go/stint/storetest/servers"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	servers.End()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// clock is a time that tests move.
+type clock struct{ second atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.second.Store(1_700_000_000)
+	return c
+}
+
+func (c *clock) now() time.Time { return time.Unix(c.second.Load(), 0) }
+
+// recorded is a recorder under test.
+type recorded struct {
+	*Recorder
+	*clock
+	db *database.DB
+}
+
+func record(t testing.TB, address string, o Options) *recorded {
+	t.Helper()
+	db, err := database.Open(t.Context(), address, database.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	c := newClock()
+	o.Now = c.now
+	r, err := New(db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &recorded{r, c, db}
+}
+
+func file(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "usage.db") }
+
+func onEach(t *testing.T, test func(t *testing.T, r *recorded)) {
+	t.Helper()
+	for name, address := range map[string]string{
+		"SQLite": file(t), "MariaDB": servers.MariaDB(t).Database(t), "PostgreSQL": servers.Postgres(t).Database(t),
+	} {
+		t.Run(name, func(t *testing.T) { test(t, record(t, address, Options{})) })
+	}
+}
+
+// rows are what a query gives, as texts.
+func (r *recorded) rows(t *testing.T, q Query) []string {
+	t.Helper()
+	if q.From.IsZero() {
+		q.From, q.To = time.Unix(0, 0), time.Unix(2_000_000_000, 0)
+	}
+	found, err := r.Rows(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{}
+	for _, row := range found {
+		texts = append(texts, fmt.Sprintf("%d %s %s %s %d/%d/%d", row.At.Unix(), row.User, row.Key, row.Route, row.Admitted, row.Refused, row.Units))
+	}
+	return texts
+}
+
+func want(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n%s\nwant\n%s", what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestUsage(t *testing.T) {
+	onEach(t, func(t *testing.T, r *recorded) {
+		ctx := t.Context()
+		alice, bob := Of{"alice", "k1", "GET /limit"}, Of{"bob", "k2", "GET /limit"}
+		start := r.second.Load() // 1,700,000,000 is 20 seconds into a minute
+		for i := range 50 {
+			r.Count(alice, i%5 > 0, 2)
+			if i%2 == 0 {
+				r.Count(bob, true, 1)
+			}
+			r.second.Add(1)
+			if i%7 == 0 {
+				if err := r.Flush(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		minutes := []string{
+			fmt.Sprintf("%d alice k1 GET /limit 32/8/64", start-20),
+			fmt.Sprintf("%d bob k2 GET /limit 20/0/20", start-20),
+			fmt.Sprintf("%d alice k1 GET /limit 8/2/16", start+40),
+			fmt.Sprintf("%d bob k2 GET /limit 5/0/5", start+40),
+		}
+		want(t, "minutes, the last of them not written yet", r.rows(t, Query{Step: Minute}), minutes...)
+		if err := r.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "minutes, written", r.rows(t, Query{Step: Minute}), minutes...)
+		want(t, "bob's", r.rows(t, Query{Step: Minute, User: "bob"}), minutes[1], minutes[3])
+		want(t, "of the key k1 from a time on", r.rows(t, Query{Step: Minute, Key: "k1", From: time.Unix(start+45, 0), To: time.Unix(start+500, 0)}), minutes[2])
+		want(t, "hours", r.rows(t, Query{Step: Hour, User: "alice"}), fmt.Sprintf("%d alice k1 GET /limit 40/10/80", start-start%3600))
+		want(t, "days of a route", r.rows(t, Query{Step: Day, Route: "GET /limit", User: "bob"}), fmt.Sprintf("%d bob k2 GET /limit 25/0/25", start-start%86400))
+		if seconds := r.rows(t, Query{Step: Second}); len(seconds) != 75 {
+			t.Errorf("%d seconds", len(seconds))
+		}
+		if s := r.Stats(); s.Pending != 0 || s.Lost != 0 || s.Written == 0 {
+			t.Errorf("%+v", s)
+		}
+		// Old rows go, step by step; counts of longer steps stay.
+		r.second.Add(2 * 3600)
+		if err := r.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "seconds after two hours", r.rows(t, Query{Step: Second}))
+		want(t, "minutes after two hours", r.rows(t, Query{Step: Minute}), minutes...)
+		r.second.Add(3 * 86400)
+		if err := r.Sweep(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "minutes after three days", r.rows(t, Query{Step: Minute}))
+		want(t, "hours after three days", r.rows(t, Query{Step: Hour, User: "bob"}), fmt.Sprintf("%d bob k2 GET /limit 25/0/25", start-start%3600))
+	})
+}
+
+// Many instances and goroutines: nothing is lost and nothing is counted twice.
+func TestUsageAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, first *recorded) {
+		second, err := New(first.db, Options{Now: first.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		for _, r := range []*Recorder{first.Recorder, second} {
+			for g := range 4 {
+				wait.Go(func() {
+					for i := range 500 {
+						r.Count(Of{"u", fmt.Sprint("k", i%10), "r"}, true, 1)
+						if i%100 == g {
+							if err := r.Flush(context.Background()); err != nil {
+								t.Error(err)
+							}
+						}
+					}
+				})
+			}
+		}
+		wait.Wait()
+		for _, r := range []*Recorder{first.Recorder, second} {
+			for try := 0; r.Stats().Pending > 0 || try == 0; try++ {
+				if err := r.Close(t.Context()); err != nil && try > 10 {
+					t.Fatal(err)
+				}
+			}
+		}
+		total := int64(0)
+		rows, err := first.Rows(t.Context(), Query{Step: Day, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			total += row.Admitted
+		}
+		if total != 4000 || len(rows) != 10 {
+			t.Errorf("%d calls in %d rows, want 4000 in 10", total, len(rows))
+		}
+	})
+}
+
+// A writing whose answer was lost is tried again, and counts once; so it does if it was not made.
+func TestFlushIsTriedAgain(t *testing.T) {
+	onEach(t, func(t *testing.T, r *recorded) {
+		of := Of{"alice", "k", "r"}
+		for _, made := range []bool{true, false} {
+			r.Count(of, true, 1)
+			r.pending.add(r.take(), 1000)
+			cells, sequence := r.pending.hand()
+			if made { // it is written, and nobody hears of it
+				if err := r.write(t.Context(), rowsOf(cells), sequence); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.Count(of, true, 1)
+			if err := r.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want(t, "four calls", r.rows(t, Query{Step: Day}), fmt.Sprintf("%d alice k r 4/0/4", r.second.Load()-r.second.Load()%86400))
+	})
+}
+
+// While the database is lost, counts are kept, by minutes when there are many, and what passes the bound is counted as lost.
+func TestDatabaseLost(t *testing.T) {
+	r := record(t, file(t), Options{MaxCells: 1000})
+	lost, cancel := context.WithCancel(t.Context())
+	cancel()
+	of := func(i int) Of { return Of{"u", fmt.Sprint("key", i), "r"} }
+	counted := int64(0)
+	for range 600 { // ten minutes
+		for i := range 10 {
+			r.Count(of(i), true, 1)
+			counted++
+		}
+		r.second.Add(1)
+		if err := r.Flush(lost); err == nil {
+			t.Fatal("a lost database took a writing")
+		}
+	}
+	s := r.Stats()
+	if s.Lost != 0 || s.Pending > 1000 || s.Failed != 600 {
+		t.Errorf("%+v", s)
+	}
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	total := int64(0)
+	rows, err := r.Rows(t.Context(), Query{Step: Minute, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		total += row.Admitted
+	}
+	if total != counted {
+		t.Errorf("of %d calls %d are counted", counted, total)
+	}
+	for i := range 5000 {
+		r.Count(of(i), true, 1)
+		if i%20 == 0 {
+			_ = r.Flush(lost)
+		}
+	}
+	if s := r.Stats(); s.Lost == 0 || s.Pending > 1000 {
+		t.Errorf("over the bound: %+v", s)
+	}
+}
+
+// The sketch's counts are never too low, too high by their error at most, and who is refused most is there.
+func TestTop(t *testing.T) {
+	r := record(t, file(t), Options{})
+	random := rand.New(rand.NewPCG(1, 2))
+	exact := map[string]int64{}
+	for range 200_000 {
+		user := fmt.Sprint("one of many ", random.IntN(50_000))
+		if random.IntN(4) == 0 {
+			user = fmt.Sprint("heavy ", random.IntN(20))
+		}
+		exact[user]++
+		r.Count(Of{User: user, Route: "r"}, false, 1)
+	}
+	top, err := r.Top("user", 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range top {
+		if !strings.HasPrefix(h.Name, "heavy") || h.Count < exact[h.Name] || h.Count-h.Error > exact[h.Name] {
+			t.Errorf("%+v, exactly %d", h, exact[h.Name])
+		}
+	}
+	r.second.Add(60)
+	if later, _ := r.Top("user", 1); later[0].Count != top[0].Count/2 {
+		t.Errorf("a minute later %+v, was %+v", later[0], top[0])
+	}
+	r.second.Add(3600)
+	if later, _ := r.Top("user", 20); len(later) != 0 {
+		t.Errorf("an hour later there is still %v", later)
+	}
+	if route, _ := r.Top("route", 5); len(route) != 0 {
+		t.Errorf("routes an hour later: %v", route)
+	}
+	if _, err := r.Top("plan", 5); err == nil {
+		t.Error("by plan is taken")
+	}
+}
+
+func TestHandlers(t *testing.T) {
+	r := record(t, file(t), Options{})
+	r.Count(Of{"alice", "k1", "GET /limit"}, true, 3)
+	r.Count(Of{"=cmd()", "k2", "GET /limit"}, false, 3)
+	problem := func(w http.ResponseWriter, status int, detail string) { http.Error(w, detail, status) }
+	get := func(h http.Handler, query string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?"+query, nil))
+		return w
+	}
+	var answer struct {
+		Step int64
+		Rows []Row
+	}
+	if w := get(r.Handler(problem), "user=alice&step=second"); json.Unmarshal(w.Body.Bytes(), &answer) != nil || len(answer.Rows) != 1 || answer.Rows[0].Units != 3 || answer.Rows[0].Rate != 1 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := get(r.Handler(problem), "format=csv"); !strings.Contains(w.Body.String(), ",'=cmd(),k2,GET /limit,0,1,0,") || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for query, text := range map[string]string{
+		"step=week": "allowed are second", "from=yesterday": "write a time such as", "usr=x": "not known", "format=xml": "json and csv",
+		"from=10&to=5": "from must come before to", "from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z": "from must come before to",
+	} {
+		if w := get(r.Handler(problem), query); w.Code != 400 || !strings.Contains(w.Body.String(), text) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+	if w := get(r.TopHandler(problem), "by=key&n=5"); w.Code != 200 || !strings.Contains(w.Body.String(), `{"name":"k2","count":1,"error":0}`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for _, query := range []string{"n=0", "n=x", "by=plan"} {
+		if w := get(r.TopHandler(problem), query); w.Code != 400 {
+			t.Errorf("%s: %d", query, w.Code)
+		}
+	}
+	if _, err := New(nil, Options{Every: -1}); err == nil {
+		t.Error("a negative time is taken")
+	}
+	if _, err := r.Rows(t.Context(), Query{Step: 7}); err == nil || errors.Is(err, ErrRange) {
+		t.Errorf("a step of 7 s: %v", err)
+	}
+}
+
+func BenchmarkCount(b *testing.B) {
+	db, err := database.Open(b.Context(), file(b), database.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	r, err := New(db, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	of := Of{"alice", "7CtILv3s", "GET /limit"}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Count(of, true, 1)
+	}
+}

@@ -354,23 +354,65 @@ func (l *Limiter) takeMany(ctx context.Context, limit *Limit, s *scratch, calls 
 	for _, c := range calls {
 		s.claims = append(s.claims, NewClaim(limit, c.Key, max(c.N, 0)))
 	}
-	outcomes := s.outcomes[:len(calls)]
-	err := l.store.Many(ctx, s.claims, outcomes)
+	l.decideEach(ctx, s, s.claims, into)
 	for i := range calls {
-		c, o, r := &s.claims[i], &outcomes[i], &into[i]
+		if calls[i].N < 0 {
+			into[i] = Result{Err: ErrNegativeCost}
+		}
+	}
+}
+
+// TakeEach decides many independent claims, on whatever limits and keys, one after the other, in one go: each is granted or refused by
+// itself, and an error spoils only its own. Whether a claim is in shadow makes no difference. into must have a place for each claim.
+func (l *Limiter) TakeEach(ctx context.Context, claims []Claim, into []Result) error {
+	if len(into) != len(claims) {
+		return ErrBatch
+	}
+	s := l.scratch.Get().(*scratch)
+	defer l.scratch.Put(s)
+	for first := 0; first < len(claims); first += batchSize {
+		n := min(batchSize, len(claims)-first)
+		if part, results := claims[first:first+n], into[first:first+n]; l.queue.idle() || !l.overtakes(part) {
+			s.reset(batchSize)
+			l.decideEach(ctx, s, part, results)
+			continue
+		}
+		for i := first; i < first+n; i++ {
+			into[i].Decision, into[i].Err = l.TakeAll(ctx, claims[i:i+1], nil)
+		}
+	}
+	return nil
+}
+
+// decideEach decides claims one by one, in one call of the store.
+func (l *Limiter) decideEach(ctx context.Context, s *scratch, claims []Claim, into []Result) {
+	for i := range claims {
+		if into[i].Err = claims[i].check(); into[i].Err != nil {
+			l.decideRest(ctx, claims, into)
+			return
+		}
+	}
+	outcomes := s.outcomes[:len(claims)]
+	err := l.store.Many(ctx, claims, outcomes)
+	for i := range claims {
+		c, o, r := &claims[i], &outcomes[i], &into[i]
 		if r.Err = err; err == nil {
 			r.Err = o.Err
-		}
-		if r.Err == nil {
-			r.Err = check(calls[i].Key, calls[i].N)
 		}
 		if r.Err != nil {
 			r.Decision = Decision{}
 		} else {
-			r.fill(limit, c.Key, c.Op, o.Answer, o.Mark, rand.Uint64())
+			r.fill(c.Limit, c.Key, c.Op, o.Answer, o.Mark, rand.Uint64())
 		}
 		if l.observers != nil {
-			l.observe(ctx, c.Key, calls[i].N, r.Decision, r.Err)
+			l.observe(ctx, c.Key, c.Op.Min, r.Decision, r.Err)
 		}
+	}
+}
+
+// decideRest is decideEach where a claim is wrong, which no store is to see.
+func (l *Limiter) decideRest(ctx context.Context, claims []Claim, into []Result) {
+	for i := range claims {
+		into[i].Decision, into[i].Err = l.TakeAll(ctx, claims[i:i+1], nil)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint/service/accounts"
+	"github.com/stint-go/stint/service/problem"
 )
 
 // api answers for accounts.
@@ -29,7 +30,7 @@ func (a *api) routes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /v1/overrides/{kind}/{subject}/{limit}", a.setOverride)
 	mux.HandleFunc("DELETE /v1/overrides/{kind}/{subject}/{limit}", a.unsetOverride)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		Problem(w, http.StatusNotFound, "nothing is served under "+r.Method+" "+r.URL.Path)
+		problem.Write(w, http.StatusNotFound, "nothing is served under "+r.Method+" "+r.URL.Path)
 	})
 }
 

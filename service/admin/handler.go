@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/stint-go/stint/service/accounts"
+	"github.com/stint-go/stint/service/problem"
 )
 
 // MinToken is the shortest token, in bytes.
@@ -54,7 +55,7 @@ func guarded(token string, next http.Handler) http.Handler {
 		got := sha256.Sum256([]byte(sent))
 		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !strings.EqualFold(scheme, "Bearer") {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="stint admin"`)
-			Problem(w, http.StatusUnauthorized, "send the admin token as Authorization: Bearer TOKEN")
+			problem.Write(w, http.StatusUnauthorized, "send the admin token as Authorization: Bearer TOKEN")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -9,20 +9,8 @@ import (
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/service/accounts"
+	"github.com/stint-go/stint/service/problem"
 )
-
-// Problem answers with a problem detail (RFC 9457).
-func Problem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(struct { // a client that has left is not told
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-	}{"about:blank", http.StatusText(status), status, detail})
-}
 
 // answer answers with a value as JSON, or with what went wrong.
 func answer(w http.ResponseWriter, status int, value any, err error) {
@@ -36,15 +24,15 @@ func answer(w http.ResponseWriter, status int, value any, err error) {
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(value)
 	case errors.As(err, &invalid), errors.As(err, &unread):
-		Problem(w, http.StatusUnprocessableEntity, err.Error())
+		problem.Write(w, http.StatusUnprocessableEntity, err.Error())
 	case errors.As(err, &body):
-		Problem(w, http.StatusBadRequest, err.Error())
+		problem.Write(w, http.StatusBadRequest, err.Error())
 	case errors.Is(err, accounts.ErrNotFound):
-		Problem(w, http.StatusNotFound, err.Error())
+		problem.Write(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, accounts.ErrExists):
-		Problem(w, http.StatusConflict, err.Error())
+		problem.Write(w, http.StatusConflict, err.Error())
 	default:
-		Problem(w, http.StatusServiceUnavailable, "the accounts' database does not answer: "+err.Error())
+		problem.Write(w, http.StatusServiceUnavailable, "the accounts' database does not answer: "+err.Error())
 	}
 }
 

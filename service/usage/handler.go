@@ -9,28 +9,27 @@ import (
 	"net/url"
 	"strconv"
 	"time"
-)
 
-// Problem answers with a problem detail: admin.Problem, say.
-type Problem func(w http.ResponseWriter, status int, detail string)
+	"github.com/stint-go/stint/service/problem"
+)
 
 // Handler answers GET /v1/usage?user=&key=&route=&from=&to=&step=&format=: rows as JSON, or as CSV with format=csv. Times are RFC 3339 or
 // seconds since 1970; from is an hour ago and to is now unless said; step is second, minute, hour or day, the minute unless said.
-func (r *Recorder) Handler(problem Problem) http.Handler {
+func (r *Recorder) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		query := req.URL.Query()
 		q, err := r.query(query)
 		if err != nil {
-			problem(w, http.StatusBadRequest, err.Error())
+			problem.Write(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		rows, err := r.Rows(req.Context(), q)
 		switch {
 		case errors.Is(err, ErrRange):
-			problem(w, http.StatusBadRequest, err.Error())
+			problem.Write(w, http.StatusBadRequest, err.Error())
 			return
 		case err != nil:
-			problem(w, http.StatusServiceUnavailable, "the usage cannot be read: "+err.Error())
+			problem.Write(w, http.StatusServiceUnavailable, "the usage cannot be read: "+err.Error())
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -112,7 +111,7 @@ func harmless(text string) string {
 }
 
 // TopHandler answers GET /v1/top?by=user|key|route&n=: who is refused most now at this instance.
-func (r *Recorder) TopHandler(problem Problem) http.Handler {
+func (r *Recorder) TopHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		by, n := req.URL.Query().Get("by"), 10
 		if by == "" {
@@ -121,13 +120,13 @@ func (r *Recorder) TopHandler(problem Problem) http.Handler {
 		if text := req.URL.Query().Get("n"); text != "" {
 			var err error
 			if n, err = strconv.Atoi(text); err != nil || n < 1 || n > topKept {
-				problem(w, http.StatusBadRequest, fmt.Sprintf("n=%s: allowed is a number from 1 to %d", text, topKept))
+				problem.Write(w, http.StatusBadRequest, fmt.Sprintf("n=%s: allowed is a number from 1 to %d", text, topKept))
 				return
 			}
 		}
 		list, err := r.Top(by, n)
 		if err != nil {
-			problem(w, http.StatusBadRequest, err.Error())
+			problem.Write(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -312,7 +312,6 @@ func TestHandlers(t *testing.T) {
 	r := record(t, file(t), Options{})
 	r.Count(Of{"alice", "k1", "GET /limit"}, true, 3)
 	r.Count(Of{"=cmd()", "k2", "GET /limit"}, false, 3)
-	problem := func(w http.ResponseWriter, status int, detail string) { http.Error(w, detail, status) }
 	get := func(h http.Handler, query string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?"+query, nil))
@@ -322,25 +321,25 @@ func TestHandlers(t *testing.T) {
 		Step int64
 		Rows []Row
 	}
-	if w := get(r.Handler(problem), "user=alice&step=second"); json.Unmarshal(w.Body.Bytes(), &answer) != nil || len(answer.Rows) != 1 || answer.Rows[0].Units != 3 || answer.Rows[0].Rate != 1 {
+	if w := get(r.Handler(), "user=alice&step=second"); json.Unmarshal(w.Body.Bytes(), &answer) != nil || len(answer.Rows) != 1 || answer.Rows[0].Units != 3 || answer.Rows[0].Rate != 1 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if w := get(r.Handler(problem), "format=csv"); !strings.Contains(w.Body.String(), ",'=cmd(),k2,GET /limit,0,1,0,") || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
+	if w := get(r.Handler(), "format=csv"); !strings.Contains(w.Body.String(), ",'=cmd(),k2,GET /limit,0,1,0,") || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for query, text := range map[string]string{
 		"step=week": "allowed are second", "from=yesterday": "write a time such as", "usr=x": "not known", "format=xml": "json and csv",
 		"from=10&to=5": "from must come before to", "from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z": "from must come before to",
 	} {
-		if w := get(r.Handler(problem), query); w.Code != 400 || !strings.Contains(w.Body.String(), text) {
+		if w := get(r.Handler(), query); w.Code != 400 || !strings.Contains(w.Body.String(), text) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 		}
 	}
-	if w := get(r.TopHandler(problem), "by=key&n=5"); w.Code != 200 || !strings.Contains(w.Body.String(), `{"name":"k2","count":1,"error":0}`) {
+	if w := get(r.TopHandler(), "by=key&n=5"); w.Code != 200 || !strings.Contains(w.Body.String(), `{"name":"k2","count":1,"error":0}`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, query := range []string{"n=0", "n=x", "by=plan"} {
-		if w := get(r.TopHandler(problem), query); w.Code != 400 {
+		if w := get(r.TopHandler(), query); w.Code != 400 {
 			t.Errorf("%s: %d", query, w.Code)
 		}
 	}

@@ -42,8 +42,8 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 	}
 	others := map[string]http.Handler{"GET /v1/trials": s.trials}
 	if s.callers != nil {
-		others["GET /v1/usage"] = s.callers.usage.Handler(admin.Problem)
-		others["GET /v1/top"] = s.callers.usage.TopHandler(admin.Problem)
+		others["GET /v1/usage"] = s.callers.usage.Handler()
+		others["GET /v1/top"] = s.callers.usage.TopHandler()
 	}
 	if c.Pprof {
 		others["/debug/pprof/"] = http.HandlerFunc(pprof.Index)

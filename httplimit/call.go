@@ -33,6 +33,12 @@ func NewCall(r *http.Request, address AddressSource, attribute func(r *http.Requ
 	return &Call{request: r, known: &known{address, attribute}}
 }
 
+// By is the call as one of a caller that was looked up.
+func (c *Call) By(caller *policy.Caller) *Call {
+	c.caller = caller
+	return c
+}
+
 // Request is the request itself.
 func (c *Call) Request() *http.Request { return c.request }
 

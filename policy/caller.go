@@ -70,6 +70,12 @@ func (l *Limit) valueFor(plan string, values map[string]string) *stint.Limit {
 	return l.For(plan)
 }
 
+// Own is the value that a text means for the limit, as one of some callers' own; nil if it is unlimited.
+func (l *Limit) Own(text string) (*stint.Limit, error) {
+	v := l.own.get(l, text)
+	return v.value, v.err
+}
+
 // Check says why a text cannot be a value of the limit for some of its callers.
 func (l *Limit) Check(text string) error {
 	_, err := l.compileText(text)

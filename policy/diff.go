@@ -33,6 +33,7 @@ func Diff(old, p *Policy) []Change {
 	d.compare("instances", numberText(old.Instances), numberText(p.Instances))
 	d.compare("accounts", redacted(old.Accounts), redacted(p.Accounts))
 	d.compare("accounts-grace", timeText(old.AccountsGrace), timeText(p.AccountsGrace))
+	d.compare("api.own-limits", strings.Join(old.OwnLimits, ", "), strings.Join(p.OwnLimits, ", "))
 	d.compare("headers", strings.Join(old.Headers, ", "), strings.Join(p.Headers, ", "))
 	d.compare("clients", old.Clients.text(), p.Clients.text())
 	d.each("limits.", limitTexts(old.Limits), limitTexts(p.Limits))

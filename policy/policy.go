@@ -29,6 +29,9 @@ type Policy struct {
 	Accounts      string
 	AccountsGrace time.Duration
 
+	// OwnLimits are the users who may send limits of their own to the decision API.
+	OwnLimits []string
+
 	// Headers are the dialects in which responses say what is left: ietf, x, x-seconds, draft-6; or none. Default: ietf.
 	Headers []string
 
@@ -92,6 +95,7 @@ var policyFields = fields[draft]{
 	{"accounts-grace", func(d *decoder, p *draft, n *Node, at *place) {
 		p.AccountsGrace = d.duration(n, at, time.Second, maxGrace)
 	}},
+	{"api", func(d *decoder, p *draft, n *Node, at *place) { apiFields.read(d, p.Policy, n, at) }},
 	{"limits", func(_ *decoder, p *draft, n *Node, _ *place) { p.limits = n }},
 	{"plans", func(_ *decoder, p *draft, n *Node, _ *place) { p.plans = n }},
 	{"clients", func(d *decoder, p *draft, n *Node, at *place) { d.clients(&p.Clients, n, at) }},
@@ -132,6 +136,20 @@ func FromNode(file string, n *Node) (*Policy, error) {
 	p.Warnings = d.warnings
 	slices.SortStableFunc(p.Warnings, byPlace)
 	return p.Policy, nil
+}
+
+// maxOwnLimits bounds the users who may send limits of their own.
+const maxOwnLimits = 1000
+
+var apiFields = fields[Policy]{
+	{"own-limits", func(d *decoder, p *Policy, n *Node, at *place) {
+		const allowed = "the name of a user, or a list of them, who may send limits of their own to the decision API"
+		d.each(n, at, maxOwnLimits, allowed, func(n *Node, at *place) {
+			if text, ok := d.text(n, at, allowed); ok {
+				p.OwnLimits = append(p.OwnLimits, text)
+			}
+		})
+	}},
 }
 
 // stores are the schemes of shared stores.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +14,9 @@ import (
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/accounts"
 	"github.com/stint-go/stint/service/admin"
+	"github.com/stint-go/stint/service/api"
 	"github.com/stint-go/stint/service/health"
+	"github.com/stint-go/stint/service/usage"
 )
 
 // nowhere is the address of a listener that is not wanted.
@@ -25,20 +29,26 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 	for pattern, h := range open {
 		public.Handle(pattern, h)
 	}
-	public.Handle("/", s.handler)
-	j.handler = &front{policy: s.handler, paths: public}
-	if c.Admin == nowhere {
-		return nil
-	}
-	if _, _, found := strings.Cut(c.Admin, ":"); !found {
-		return fmt.Errorf("--admin %q: write HOST:PORT, or none", c.Admin)
-	}
 	token := c.AdminToken
 	if token == "" {
 		var err error
 		if token, err = d.secret(tokenFile); err != nil {
 			return fmt.Errorf("the admin token: %w", err)
 		}
+	}
+	if c.API {
+		decisions, err := c.decisions(j, d, s, token)
+		if err != nil {
+			return err
+		}
+		public.Handle("/v1/", decisions)
+	}
+	j.handler = &front{policy: s.handler, paths: public}
+	if c.Admin == nowhere {
+		return nil
+	}
+	if _, _, found := strings.Cut(c.Admin, ":"); !found {
+		return fmt.Errorf("--admin %q: write HOST:PORT, or none", c.Admin)
 	}
 	others := map[string]http.Handler{"GET /v1/trials": s.trials}
 	if s.callers != nil {
@@ -68,11 +78,56 @@ type front struct {
 
 // ServeHTTP serves the request by whom its path belongs to.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+	if _, pattern := f.paths.Handler(r); pattern != "" && ownPath(r.URL.Path) {
 		f.paths.ServeHTTP(w, r)
 		return
 	}
 	f.policy.ServeHTTP(w, r)
+}
+
+// ownPath says whether a path is the service's own, wherever a policy's routes are.
+func ownPath(path string) bool {
+	switch path {
+	case "/healthz", "/readyz", "/v1/take", "/v1/peek", "/v1/explain", "/v1/reserve", "/v1/commit", "/v1/cancel", "/v1/refund", "/v1/block", "/v1/reset", "/v1/openapi.yaml":
+		return true
+	}
+	return false
+}
+
+// decisions is the decision API.
+func (c *serveCommand) decisions(j *job, d *data, s *policyServer, token string) (http.Handler, error) {
+	secret := c.Secret
+	if secret == "" {
+		var err error
+		if secret, err = d.secret(secretFile); err != nil {
+			return nil, fmt.Errorf("the secret of receipts: %w", err)
+		}
+	}
+	o := api.Options{Limiter: s.limiter, Store: j.store, Policy: s.handler.Policy, Secret: []byte(secret), Identify: operator(token)}
+	if s.callers != nil {
+		o.Identify = s.callers.identify
+		o.Counted = func(c api.Counted) {
+			s.callers.usage.Count(usage.Of{User: c.User, Key: c.Key, Route: c.Route}, c.Admitted, c.Units)
+		}
+	}
+	handler, err := api.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("--secret: %w", err)
+	}
+	return handler, nil
+}
+
+// operator knows who has the admin token, and nobody else: for a service that looks up nobody.
+func operator(token string) func(context.Context, string, string) (*policy.Caller, error) {
+	want := sha256.Sum256([]byte(token))
+	caller := &policy.Caller{User: "operator", Scopes: policy.ScopeDecide | policy.ScopeManage}
+	return func(_ context.Context, key, _ string) (*policy.Caller, error) {
+		// Hashes are of one length, whatever was sent.
+		if got := sha256.Sum256([]byte(key)); subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			return nil, policy.ErrInvalidKey
+		}
+		return caller, nil
+	}
 }
 
 func (s *policyServer) administered() *accounts.Accounts {

@@ -27,6 +27,8 @@ type serveCommand struct {
 	Accounts   string `placeholder:"URL" env:"STINT_ACCOUNTS" help:"Where API keys are looked up, in place of what the policy says: sqlite:FILE, postgres://…, mysql://…, or none."`
 	Admin      string `default:"127.0.0.1:8089" placeholder:"HOST:PORT" env:"STINT_ADMIN" help:"Where the admin API, usage and metrics are served, to those with the admin token; none for nowhere."`
 	AdminToken string `placeholder:"TOKEN" env:"STINT_ADMIN_TOKEN" help:"The admin token. One is made in the data folder unless said; give it by the environment, since others see a command line."`
+	Secret     string `placeholder:"TEXT" env:"STINT_SECRET" help:"What receipts of the decision API are signed with, the same for all instances: 32 characters or more. One is made in the data folder unless said."`
+	API        bool   `name:"api" default:"true" negatable:"" help:"Serve the decision API under /v1/take and its siblings. With accounts: none it asks for the admin token."`
 	Pprof      bool   `help:"Serve Go's profiles on the admin listener, under /debug/pprof/."`
 	serving
 }
@@ -63,7 +65,7 @@ func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Pol
 	if err != nil {
 		return err
 	}
-	s := &policyServer{command: c, log: j.log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy), trials: trial.New()}
+	s := &policyServer{command: c, log: j.log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy), trials: trial.New(), limiter: limiter}
 	j.closing = append(j.closing, func(context.Context) error { s.close(); return nil })
 	first := ""
 	if p.Accounts != policy.AccountsNone {
@@ -80,7 +82,7 @@ func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Pol
 			return fmt.Errorf("accounts: the first user cannot be made: %w", oneLine(err))
 		}
 	}
-	if err := s.start(p, limiter); err != nil {
+	if err := s.start(p); err != nil {
 		return err
 	}
 	if c.Config != "" {
@@ -141,16 +143,17 @@ type policyServer struct {
 	log       *slog.Logger
 	callers   *callers // nil if nobody is looked up
 	trials    *trial.Recorder
+	limiter   *stint.Limiter
 	shared    *stores.Stack // nil if the counts are in memory
 	handler   *httplimit.PolicyHandler
 	trusted   []netip.Prefix          // whose forwarding headers upstreams are told
 	upstreams map[string]*proxy.Proxy // by address and whom they trust; kept, since a policy may come back
 }
 
-func (s *policyServer) start(p *policy.Policy, limiter *stint.Limiter) (err error) {
+func (s *policyServer) start(p *policy.Policy) (err error) {
 	s.trusted = trustedBy(p.Clients)
 	o := httplimit.PolicyOptions{
-		Limiter:   limiter,
+		Limiter:   s.limiter,
 		Upstream:  s.upstream,
 		OnError:   logAccounts(s.log, logUndecided(s.log)),
 		OnVerdict: s.verdict,

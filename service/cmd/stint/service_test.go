@@ -212,3 +212,67 @@ func TestKilled(t *testing.T) {
 		t.Errorf("after a kill: %s", res.Status)
 	}
 }
+
+// The decision API and the routes count in one place, and its usage is counted.
+func TestServeDecides(t *testing.T) {
+	file := write(t, "stint.yaml", "limits: {hourly: 5/hour}\nroutes: [{match: {path: /limit}, require: api-key, key: user, limits: [hourly]}, {match: {path: /v1/mine}, respond: {body: mine}}]\n")
+	p := start(t, "serve", "-c", file)
+	key, _ := newKey(p, "alice")
+	take := func(body string, headers ...string) (int, map[string]any) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/v1/take", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var answer map[string]any
+		if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, answer
+	}
+	if code, answer := take(`{"limit": "hourly", "key": "user:alice"}`); code != 401 {
+		t.Errorf("without a key: %d %v", code, answer)
+	}
+	for i := range 3 {
+		if res, _ := ask(t, p.url+"/limit", "X-API-KEY: "+key); res.StatusCode != 204 {
+			t.Errorf("call %d: %s", i, res.Status)
+		}
+	}
+	for i := range 3 {
+		if code, answer := take(`{"limit": "hourly", "key": "user:alice"}`, "Authorization", "Bearer "+key); code != 200 || answer["allowed"] != (i < 2) {
+			t.Errorf("take %d: %d %v", i, code, answer)
+		}
+	}
+	if _, answer := take(fmt.Sprintf(`{"request": {"path": "/limit", "api_key": %q}}`, key), "X-API-KEY", key); answer["allowed"] != false || answer["route"] != "/limit" {
+		t.Errorf("by the policy: %v", answer)
+	}
+	if res, body := ask(t, p.url+"/v1/mine"); res.StatusCode != 200 || body != "mine" {
+		t.Errorf("a route of the policy under /v1/: %s", res.Status)
+	}
+	if res, body := ask(t, p.url+"/v1/openapi.yaml"); res.StatusCode != 200 || !strings.Contains(body, "openapi: 3") {
+		t.Errorf("the document: %s", res.Status)
+	}
+	_, answer := asAdmin(p, "GET", "/v1/usage?user=alice&route=limit%20hourly&step=day&from=0", "")
+	if rows := answer["rows"].([]any); len(rows) != 1 || rows[0].(map[string]any)["admitted"] != 2.0 || rows[0].(map[string]any)["refused"] != 1.0 {
+		t.Errorf("usage: %v", answer)
+	}
+	if _, answer := asAdmin(p, "GET", "/v1/top", ""); !strings.Contains(fmt.Sprint(answer), "alice") {
+		t.Errorf("top: %v", answer)
+	}
+	none := start(t, "serve", "-c", file, "--accounts", "none")
+	_, token := adminOf(none)
+	p = none
+	if code, answer := take(`{"limit": "hourly", "key": "x"}`, "Authorization", "Bearer "+token); code != 200 || answer["allowed"] != true {
+		t.Errorf("without accounts, with the admin token: %d %v", code, answer)
+	}
+	if code, _ := take(`{"limit": "hourly", "key": "x"}`, "Authorization", "Bearer "+key); code != 401 {
+		t.Errorf("without accounts, with another key: %d", code)
+	}
+}

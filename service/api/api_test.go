@@ -1,0 +1,606 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"go.uber.org/goleak"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/redisstore"
+	"github.com/stint-go/stint/service/api"
+	"github.com/stint-go/stint/storetest/servers"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	servers.End()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+const testPolicy = `{
+	"api": {"own-limits": ["scripts"]},
+	"limits": {
+		"hourly": {"rate": "5/hour", "strategy": "fixed-window"},
+		"bucket": {"rate": "10/hour", "strategy": "interval-bucket", "candidate": "2/hour"},
+		"free": "unlimited"
+	},
+	"plans": {"pro": {"hourly": "8/hour"}},
+	"routes": [
+		{"name": "things", "match": {"path": "/things/**", "method": "POST"}, "key": "user", "limits": ["hourly", "bucket"], "cost": 2},
+		{"name": "by-address", "match": {"path": "/open"}, "key": "address", "limits": ["bucket"]},
+		{"name": "quiet", "match": {"path": "/quiet"}, "key": "user", "limits": ["hourly"], "mode": "shadow"},
+		{"name": "keyed", "match": {"path": "/keyed"}, "require": "api-key", "key": "user", "limits": ["hourly"]}
+	]
+}`
+
+// people are callers by their API keys.
+var people = map[string]*policy.Caller{
+	"decider": {User: "app", Key: "k1", Scopes: policy.ScopeDecide},
+	"manager": {User: "ops", Key: "k2", Scopes: policy.ScopeDecide | policy.ScopeManage},
+	"script":  {User: "scripts", Key: "k3", Scopes: policy.ScopeDecide},
+	"caller":  {User: "alice", Key: "k4", Plan: "pro", Scopes: policy.ScopeRoutes},
+}
+
+func identify(_ context.Context, key, _ string) (*policy.Caller, error) {
+	if caller := people[key]; caller != nil {
+		return caller, nil
+	}
+	return nil, policy.ErrInvalidKey
+}
+
+// service is an instance of the API under test.
+type service struct {
+	http.Handler
+	t       testing.TB
+	policy  atomic.Pointer[policy.Policy]
+	now     atomic.Int64
+	mu      sync.Mutex
+	counted []api.Counted
+}
+
+func parsed(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	p, err := policy.Parse("test.json", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// serve is an instance on a store, which others may share.
+func serve(t testing.TB, store stint.Store) *service {
+	t.Helper()
+	limiter, err := stint.NewWith(stint.Options{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{t: t}
+	s.policy.Store(parsed(t, testPolicy))
+	s.now.Store(time.Now().UnixNano())
+	s.Handler, err = api.New(api.Options{
+		Limiter: limiter, Store: store, Policy: s.policy.Load, Identify: identify, Secret: bytes.Repeat([]byte("s"), 32),
+		Now: func() time.Time { return time.Unix(0, s.now.Load()) },
+		Counted: func(c api.Counted) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.counted = append(s.counted, c)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func memory(t testing.TB) stint.Store {
+	t.Helper()
+	m, err := stint.NewMemory(stint.MemoryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+func redis(t testing.TB) stint.Store {
+	t.Helper()
+	m, err := redisstore.Open(t.Context(), servers.Redis(t).Address(), redisstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// document is the OpenAPI document, which every request and answer of the tests is held to.
+var document = sync.OnceValue(func() routers.Router {
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		panic(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(text)
+	if err == nil {
+		err = doc.Validate(context.Background())
+	}
+	if err != nil {
+		panic(err)
+	}
+	doc.Servers = nil
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		panic(err)
+	}
+	return router
+})
+
+// object is an answer.
+type object = map[string]any
+
+// post sends a body with a key, holds both ways to the document, and reads the answer.
+func (s *service) post(path, key, body string, headers ...string) (int, object) {
+	s.t.Helper()
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	route, params, err := document().FindRoute(r)
+	if err != nil {
+		s.t.Fatalf("%s is not in the document: %v", path, err)
+	}
+	input := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true}}
+	if w.Code == 200 {
+		r.Body = io.NopCloser(strings.NewReader(body))
+		if err := openapi3filter.ValidateRequest(context.Background(), input); err != nil {
+			s.t.Errorf("%s took what the document does not allow: %s: %v", path, body, err)
+		}
+	}
+	response := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: w.Code, Header: w.Header()}
+	response.SetBodyBytes(w.Body.Bytes())
+	if err := openapi3filter.ValidateResponse(context.Background(), response); err != nil {
+		s.t.Errorf("%s answered %d %s, which the document does not allow: %v", path, w.Code, w.Body, err)
+	}
+	var answer object
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		s.t.Fatalf("%s: %d %q", path, w.Code, w.Body)
+	}
+	return w.Code, answer
+}
+
+// take is the decision on a body.
+func (s *service) take(body string, headers ...string) object {
+	s.t.Helper()
+	code, answer := s.post("/v1/take", "decider", body, headers...)
+	if code != 200 {
+		s.t.Fatalf("take %s: %d %v", body, code, answer)
+	}
+	return answer
+}
+
+func (s *service) left(key string) any {
+	s.t.Helper()
+	_, answer := s.post("/v1/peek", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %q}`, key))
+	return answer["remaining"]
+}
+
+func TestTake(t *testing.T) {
+	s := serve(t, memory(t))
+	for i := range 6 {
+		d := s.take(`{"limit": "hourly", "key": "a"}`)
+		if d["allowed"] != (i < 5) || d["limit"] != "hourly" || d["capacity"] != 5.0 || d["remaining"] != float64(max(0, 4-i)) {
+			t.Errorf("call %d: %v", i, d)
+		}
+		if wait := d["retry_after"].(float64); (wait > 0) != (i == 5) {
+			t.Errorf("call %d: retry after %v", i, wait)
+		}
+	}
+	if d := s.take(`{"limit": "hourly", "key": "b", "cost": 6}`); d["reason"] != "never" || d["retry_after"] != nil {
+		t.Errorf("more than there ever is: %v", d)
+	}
+	if d := s.take(`{"limit": "hourly", "key": "b", "cost": 6, "plan": "pro"}`); d["allowed"] != true || d["capacity"] != 8.0 {
+		t.Errorf("under a plan: %v", d)
+	}
+	if d := s.take(`{"limit": "free", "key": "b", "cost": 600}`); d["reason"] != "skipped" {
+		t.Errorf("unlimited: %v", d)
+	}
+	if d := s.take(`{"limit": "hourly", "key": ["a", "b"]}`); d["remaining"] != 4.0 {
+		t.Errorf("a key of two parts: %v", d)
+	}
+	if d := s.take(`{"limit": "hourly", "key": "dry", "dry_run": true}`); d["remaining"] != 5.0 || s.left("dry") != 5.0 {
+		t.Errorf("a dry run: %v", d)
+	}
+	// All or nothing: a is empty, so nothing is taken of c.
+	d := s.take(`{"claims": [{"limit": "hourly", "key": "c"}, {"limit": "hourly", "key": "a"}]}`)
+	if claims := d["claims"].([]any); d["allowed"] != false || claims[0].(object)["allowed"] != true || claims[1].(object)["allowed"] != false || s.left("c") != 5.0 {
+		t.Errorf("all or nothing: %v", d)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first := s.counted[0]; first != (api.Counted{User: "app", Key: "k1", Route: "limit hourly", Admitted: true, Units: 1}) {
+		t.Errorf("counted %+v", first)
+	}
+}
+
+func TestTakeByPolicy(t *testing.T) {
+	s := serve(t, memory(t))
+	d := s.take(`{"request": {"method": "POST", "path": "/things/1", "user": "bob"}}`)
+	if d["allowed"] != true || d["route"] != "things" || len(d["claims"].([]any)) != 2 || d["remaining"] != 3.0 {
+		t.Errorf("bob: %v", d)
+	}
+	if d := s.take(`{"request": {"method": "POST", "path": "/things/1", "user": "bob"}, "cost": 3}`); d["allowed"] != true || d["remaining"] != 0.0 {
+		t.Errorf("bob, at a cost: %v", d)
+	}
+	if d := s.take(`{"request": {"method": "POST", "path": "/things/1"}}`); d["allowed"] != false || d["reason"] != "no key" {
+		t.Errorf("nobody: %v", d)
+	}
+	if d := s.take(`{"request": {"path": "/nowhere"}}`); d["allowed"] != true || d["reason"] != "skipped" {
+		t.Errorf("no route: %v", d)
+	}
+	for _, address := range []string{"192.0.2.7", "2001:db8::1"} {
+		if d := s.take(fmt.Sprintf(`{"request": {"path": "/open", "address": %q}}`, address)); d["remaining"] != 9.0 {
+			t.Errorf("%s: %v", address, d)
+		}
+	}
+	if d := s.take(`{"request": {"path": "/open", "address": "2001:db8::2"}}`); d["remaining"] != 8.0 {
+		t.Errorf("the same network: %v", d)
+	}
+	if d := s.take(`{"request": {"path": "/keyed", "api_key": "caller"}}`); d["capacity"] != 8.0 {
+		t.Errorf("by an API key: %v", d)
+	}
+	for _, body := range []string{`{"request": {"path": "/keyed", "api_key": "unknown"}}`, `{"request": {"path": "/keyed"}}`, `{"request": {"path": "/keyed", "headers": {"x-api-key": "unknown"}}}`} {
+		if d := s.take(body); d["allowed"] != false || d["reason"] != "no key" {
+			t.Errorf("%s: %v", body, d)
+		}
+	}
+	for range 7 {
+		if d := s.take(`{"request": {"path": "/quiet", "user": "eve"}}`); d["allowed"] != true {
+			t.Errorf("in shadow: %v", d)
+		}
+	}
+}
+
+// A batch gets what its calls get one by one.
+func TestBatchIsOneByOne(t *testing.T) {
+	for name, store := range map[string]func(testing.TB) stint.Store{"memory": memory, "Redis": redis} {
+		t.Run(name, func(t *testing.T) {
+			together, apart := serve(t, store(t)), serve(t, memory(t))
+			var calls []string
+			for i := range 60 {
+				calls = append(calls, []string{
+					fmt.Sprintf(`{"limit": "hourly", "key": "%s k%d"}`, t.Name(), i%4),
+					fmt.Sprintf(`{"limit": "bucket", "key": "%s k%d", "cost": %d}`, t.Name(), i%3, i%5),
+					`{"limit": "free", "key": "x"}`,
+				}[i%3])
+			}
+			answer := together.take(`{"calls": [` + strings.Join(calls, ",") + `]}`)
+			for i, d := range answer["decisions"].([]any) {
+				one := apart.take(calls[i])
+				if got := d.(object); got["allowed"] != one["allowed"] || got["remaining"] != one["remaining"] || got["reason"] != one["reason"] {
+					t.Errorf("call %d %s: in the batch %v, alone %v", i, calls[i], got, one)
+				}
+			}
+		})
+	}
+}
+
+func TestWrongRequests(t *testing.T) {
+	s := serve(t, memory(t))
+	many := `{"calls": [` + strings.Repeat(`{"limit": "hourly", "key": "a"},`, 1024) + `{"limit": "hourly", "key": "a"}]}`
+	for i, c := range []struct {
+		path, key, body string
+		code            int
+		want            string
+	}{
+		{"/v1/take", "", `{}`, 401, "missing"},
+		{"/v1/take", "unknown", `{}`, 401, "not valid"},
+		{"/v1/take", "caller", `{}`, 403, "scope decide"},
+		{"/v1/reset", "decider", `{}`, 403, "scope manage"},
+		{"/v1/take", "decider", ``, 400, "there is no body"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "a"} x`, 400, "behind the object"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "a"} {}`, 400, "behind the object"},
+		{"/v1/take", "decider", `{"limit": "hourly", "ky": "a"}`, 400, `unknown field "ky"`},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": 5}`, 400, "wanted is a"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "a", "cost": 1.5}`, 400, "cost"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "a", "cost": -1}`, 422, "cost: a whole number"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": ""}`, 422, "key: a text"},
+		{"/v1/take", "decider", `{"limit": "hourly"}`, 422, "key: a text"},
+		{"/v1/take", "decider", `{"key": "a"}`, 422, "limit: which limit"},
+		{"/v1/take", "decider", `{"limit": "hourley", "key": "a"}`, 422, `did you mean "hourly"?`},
+		{"/v1/take", "decider", `{}`, 422, "say one of"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "a", "claims": [{"limit": "hourly", "key": "a"}]}`, 422, "say one of"},
+		{"/v1/take", "decider", `{"calls": []}`, 422, "from 1 to 1024"},
+		{"/v1/take", "decider", many, 422, "from 1 to 1024"},
+		{"/v1/take", "decider", `{"calls": [{"limit": "hourly", "key": "a"}, {"limit": "x", "key": "a"}]}`, 422, "calls[1].limit"},
+		{"/v1/take", "decider", `{"request": {"path": "x"}}`, 422, "request.path"},
+		{"/v1/take", "decider", `{"limit": {"id": "x", "rate": "5/hour"}, "key": "a"}`, 403, "own-limits"},
+		{"/v1/take", "script", `{"limit": {"id": "x", "rate": "5/month"}, "key": "a"}`, 422, "limit.rate"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "` + strings.Repeat("x", 1<<20) + `"}`, 413, "larger"},
+		{"/v1/take", "decider", `{"limit": "hourly", "key": "` + strings.Repeat("x", 2000) + `"}`, 422, "1024 bytes"},
+		{"/v1/reserve", "decider", `{"calls": [{"limit": "hourly", "key": "a"}]}`, 422, "one call"},
+		{"/v1/commit", "decider", `{"reservation": "x"}`, 422, "actual"},
+		{"/v1/commit", "decider", `{"reservation": "x", "actual": 1}`, 400, "not one that this service has given"},
+		{"/v1/cancel", "decider", `{}`, 422, "missing"},
+		{"/v1/refund", "decider", `{"receipt": "s1.AAAA"}`, 400, "not one"},
+		{"/v1/block", "manager", `{"limit": "hourly", "key": "a"}`, 422, "seconds"},
+		{"/v1/block", "manager", `{"limit": "hourly", "key": "a", "seconds": -1}`, 422, "seconds"},
+		{"/v1/explain", "decider", `{"limit": "hourly", "key": "a"}`, 422, "request"},
+	} {
+		code, answer := s.post(c.path, c.key, c.body)
+		if detail := fmt.Sprint(answer["detail"]); code != c.code || !strings.Contains(detail, c.want) {
+			t.Errorf("%d: %s %.80s: %d %s, want %d and %q", i, c.path, c.body, code, detail, c.code, c.want)
+		}
+	}
+	if left := s.left("a"); left != 5.0 {
+		t.Errorf("what was refused has taken: %v left", left)
+	}
+}
+
+func TestOwnLimits(t *testing.T) {
+	s := serve(t, memory(t))
+	for i := range 4 {
+		code, d := s.post("/v1/take", "script", `{"limit": {"id": "hourly", "rate": "3/hour fixed-window"}, "key": "a"}`)
+		if code != 200 || d["allowed"] != (i < 3) {
+			t.Errorf("call %d: %d %v", i, code, d)
+		}
+	}
+	if s.left("a") != 5.0 {
+		t.Error("a caller's own limit is counted with the policy's of the same id")
+	}
+}
+
+func TestReservations(t *testing.T) {
+	for name, store := range map[string]func(testing.TB) stint.Store{"memory": memory, "Redis": redis} {
+		t.Run(name, func(t *testing.T) {
+			shared := store(t)
+			a, b := serve(t, shared), serve(t, shared) // two instances
+			key := t.Name()
+			reserve := func() string {
+				_, d := a.post("/v1/reserve", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %q, "cost": 4}`, key))
+				r, _ := d["reservation"].(string)
+				return r
+			}
+			first := reserve()
+			if code, d := b.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": 1}`, first)); code != 200 || d["returned"] != 3.0 {
+				t.Errorf("committed below: %d %v", code, d)
+			}
+			for _, path := range []string{"/v1/commit", "/v1/cancel"} {
+				body := fmt.Sprintf(`{"reservation": %q}`, first)
+				if path == "/v1/commit" {
+					body = fmt.Sprintf(`{"reservation": %q, "actual": 2}`, first)
+				}
+				if code, _ := a.post(path, "decider", body); code != 409 {
+					t.Errorf("settled twice by %s: %d", path, code)
+				}
+			}
+			if left := a.left(key); left != 4.0 {
+				t.Errorf("%v left, want 4", left)
+			}
+			second := reserve()
+			if reserve() != "" {
+				t.Error("there was no room")
+			}
+			// One that is altered is worth nothing, as is one of the other kind.
+			if code, _ := a.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, second[:len(second)-4]+"AAAA")); code != 400 {
+				t.Errorf("altered: %d", code)
+			}
+			if code, _ := a.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, second)); code != 400 {
+				t.Errorf("a reservation for a receipt: %d", code)
+			}
+			if code, d := b.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, second)); code != 200 || d["returned"] != 4.0 || a.left(key) != 4.0 {
+				t.Errorf("cancelled: %d %v, %v left", code, d, a.left(key))
+			}
+			third := reserve()
+			if code, d := a.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": 5}`, third)); code != 200 || d["charged"] != 1.0 || a.left(key) != 0.0 {
+				t.Errorf("committed above: %d %v", code, d)
+			}
+			// What was taken under values that have changed is worth nothing, and one of yesterday is not taken.
+			a2 := serve(t, shared)
+			_, d := a2.post("/v1/reserve", "decider", fmt.Sprintf(`{"limit": "hourly", "key": "%s x", "cost": 4}`, key))
+			a2.policy.Store(parsed(t, strings.Replace(testPolicy, "5/hour", "6/hour", 1)))
+			if code, answer := a2.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, d["reservation"])); code != 200 || answer["voided"] != true || answer["returned"] != 0.0 {
+				t.Errorf("after a change: %d %v", code, answer)
+			}
+			b.now.Add(int64(25 * time.Hour))
+			if code, _ := b.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, third)); code != 410 {
+				t.Errorf("a day later: %d", code)
+			}
+		})
+	}
+}
+
+func TestRefunds(t *testing.T) {
+	s := serve(t, memory(t))
+	d := s.take(`{"claims": [{"limit": "hourly", "key": "a", "cost": 2}, {"limit": "bucket", "key": "a", "cost": 3}], "receipt": true}`)
+	receipt, _ := d["receipt"].(string)
+	if code, answer := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, receipt)); code != 200 || answer["returned"] != 3.0 || s.left("a") != 5.0 {
+		t.Errorf("%d %v", code, answer)
+	}
+	if code, _ := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, receipt)); code != 409 {
+		t.Errorf("twice: %d", code)
+	}
+	if d := s.take(`{"limit": "hourly", "key": "a", "cost": 9, "receipt": true}`); d["receipt"] != nil {
+		t.Errorf("a receipt for nothing: %v", d)
+	}
+}
+
+func TestIdempotency(t *testing.T) {
+	for name, store := range map[string]func(testing.TB) stint.Store{"memory": memory, "Redis": redis} {
+		t.Run(name, func(t *testing.T) {
+			shared := store(t)
+			instances := []*service{serve(t, shared), serve(t, shared)}
+			key := t.Name()
+			body := fmt.Sprintf(`{"limit": "hourly", "key": %q, "cost": 2}`, key)
+			var wait sync.WaitGroup
+			var replayed atomic.Int64
+			for i := range 50 {
+				wait.Go(func() {
+					d := instances[i%2].take(body, "Idempotency-Key", key)
+					if d["allowed"] != true || d["limit"] != "hourly" {
+						t.Errorf("try %d: %v", i, d)
+					}
+					if d["replayed"] == true {
+						replayed.Add(1)
+					}
+				})
+			}
+			wait.Wait()
+			if left := instances[0].left(key); left != 3.0 || replayed.Load() != 49 {
+				t.Errorf("50 tries of one call left %v of 5, and %d were replayed", left, replayed.Load())
+			}
+			for i, s := range instances {
+				if code, answer := s.post("/v1/take", "decider", strings.Replace(body, "2}", "1}", 1), "Idempotency-Key", key); code != 422 {
+					t.Errorf("another body at instance %d: %d %v", i, code, answer)
+				}
+			}
+			// Another caller's key is another key.
+			if _, d := instances[0].post("/v1/take", "manager", body, "Idempotency-Key", key); d["allowed"] != true || d["replayed"] == true {
+				t.Errorf("another caller: %v", d)
+			}
+			// What is refused is not remembered.
+			tooMuch := fmt.Sprintf(`{"limit": "hourly", "key": %q, "cost": 2}`, key)
+			if d := instances[0].take(tooMuch, "Idempotency-Key", key+"2"); d["allowed"] != false {
+				t.Errorf("more than is left: %v", d)
+			}
+			_, _ = instances[0].post("/v1/reset", "manager", fmt.Sprintf(`{"limit": "hourly", "key": %q}`, key))
+			if d := instances[1].take(tooMuch, "Idempotency-Key", key+"2"); d["allowed"] != true || d["replayed"] == true {
+				t.Errorf("tried again when there is room: %v", d)
+			}
+			batch := fmt.Sprintf(`{"calls": [{"limit": "hourly", "key": "%[1]s x"}, {"limit": "hourly", "key": "%[1]s y"}]}`, key)
+			for try := range 2 {
+				for _, d := range instances[try].take(batch, "Idempotency-Key", key+"3")["decisions"].([]any) {
+					if d.(object)["remaining"] != 4.0 || (d.(object)["replayed"] == true) != (try == 1) {
+						t.Errorf("batch, try %d: %v", try, d)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestBlockAndReset(t *testing.T) {
+	s := serve(t, memory(t))
+	s.take(`{"limit": "hourly", "key": "a", "cost": 5}`)
+	if code, _ := s.post("/v1/reset", "manager", `{"limit": "hourly", "key": "a"}`); code != 200 || s.left("a") != 5.0 {
+		t.Errorf("reset: %d, %v left", code, s.left("a"))
+	}
+	if code, _ := s.post("/v1/block", "manager", `{"limit": "hourly", "key": "a", "seconds": 60.5}`); code != 200 {
+		t.Errorf("block: %d", code)
+	}
+	if d := s.take(`{"limit": "hourly", "key": "a"}`); d["reason"] != "blocked" || d["retry_after"].(float64) > 60.5 || d["retry_after"].(float64) < 50 {
+		t.Errorf("blocked: %v", d)
+	}
+	s.post("/v1/block", "manager", `{"limit": "hourly", "key": "a", "seconds": 0}`)
+	if d := s.take(`{"limit": "hourly", "key": "a"}`); d["allowed"] != true {
+		t.Errorf("the block is lifted: %v", d)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	s := serve(t, memory(t))
+	code, e := s.post("/v1/explain", "decider", `{"request": {"method": "POST", "path": "/things/1", "user": "bob"}}`)
+	if limits := e["limits"].([]any); code != 200 || e["route"] != "things" || len(limits) != 2 || limits[1].(object)["candidate"] == nil || e["decision"].(object)["remaining"] != 5.0 {
+		t.Errorf("%d %v", code, e)
+	}
+	if _, e := s.post("/v1/explain", "decider", `{"request": {"path": "/nowhere"}}`); e["route"] != nil || len(e["looked"].([]any)) != 4 || e["why"] != "no route fits" {
+		t.Errorf("%v", e)
+	}
+	if d := s.take(`{"request": {"method": "POST", "path": "/things/1", "user": "bob"}}`); d["remaining"] != 3.0 {
+		t.Errorf("an explanation has taken: %v", d)
+	}
+}
+
+// Everything in the document is served, and the reverse.
+func TestDocument(t *testing.T) {
+	s := serve(t, memory(t))
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/openapi.yaml", nil))
+	doc, err := openapi3.NewLoader().LoadFromData(w.Body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for path := range doc.Paths.Map() {
+		paths = append(paths, path)
+		if path == "/v1/openapi.yaml" {
+			continue
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
+		if w.Code != 401 {
+			t.Errorf("POST %s: %d", path, w.Code)
+		}
+		w = httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != 405 || w.Header().Get("Allow") != "POST" {
+			t.Errorf("GET %s: %d", path, w.Code)
+		}
+	}
+	slices.Sort(paths)
+	want := []string{"/v1/block", "/v1/cancel", "/v1/commit", "/v1/explain", "/v1/openapi.yaml", "/v1/peek", "/v1/refund", "/v1/reserve", "/v1/reset", "/v1/take"}
+	if !slices.Equal(paths, want) {
+		t.Errorf("the document has %v", paths)
+	}
+}
+
+func FuzzTake(f *testing.F) {
+	s := serve(f, memory(f))
+	for _, body := range []string{`{"limit": "hourly", "key": "a"}`, `{"calls": [{"claims": [{"limit": {"id": "x", "rate": "1/s"}, "key": ["a"]}]}]}`, `{"request": {"path": "/x", "headers": {"a\n": "b"}}}`} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequest(http.MethodPost, "/v1/take", strings.NewReader(body))
+		r.Header.Set("X-API-KEY", "script")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code >= 500 || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%q: %d %s", body, w.Code, w.Body)
+		}
+	})
+}
+
+func BenchmarkTake(b *testing.B) {
+	s := serve(b, memory(b))
+	for name, body := range map[string]string{
+		"one": `{"limit": "bucket", "key": "alice"}`,
+		"64":  `{"calls": [` + strings.Repeat(`{"limit": "bucket", "key": "alice"},`, 63) + `{"limit": "bucket", "key": "alice"}]}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r := httptest.NewRequest(http.MethodPost, "/v1/take", strings.NewReader(body))
+				r.Header.Set("X-API-KEY", "decider")
+				s.ServeHTTP(httptest.NewRecorder(), r)
+			}
+		})
+	}
+}

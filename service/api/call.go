@@ -1,0 +1,237 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
+	"github.com/stint-go/stint/policy"
+)
+
+// call is a call ready to be decided.
+type call struct {
+	claims []stint.Claim
+	route  *policy.Route // that holds, for a request; nil otherwise
+
+	// What is answered without a decision: the request is not counted, or cannot be.
+	reason  stint.Reason
+	allowed bool
+
+	counted Counted
+}
+
+// call makes a call of what was sent. at says where it stands, for messages.
+func (a *api) call(r *asked, c *wireCall, at string) (call, error) {
+	single := c.Limit != nil || len(c.Key) > 0
+	if n := count(single, len(c.Claims) > 0, c.Request != nil); n != 1 {
+		return call{}, wrong(at, "say one of limit with key, claims, or request")
+	}
+	if c.Request != nil {
+		return a.requestCall(r, c, at)
+	}
+	claims := c.Claims
+	if single {
+		claims = []wireClaim{c.wireClaim}
+	}
+	if len(claims) > MaxClaims {
+		return call{}, wrong(at+"claims", fmt.Sprintf("%d claims; at most %d are allowed", len(claims), MaxClaims))
+	}
+	made := call{claims: make([]stint.Claim, 0, len(claims)), counted: Counted{User: r.caller.User, Key: r.caller.Key}}
+	for i := range claims {
+		place := at
+		if !single {
+			place = fmt.Sprintf("%sclaims[%d].", at, i)
+		}
+		claim, err := a.claim(r, &claims[i], place)
+		if err != nil {
+			return call{}, err
+		}
+		if claim.Limit != nil { // it is not unlimited
+			made.claims = append(made.claims, claim)
+		}
+	}
+	if made.counted.Route = "limit " + claims[0].Limit.ID; len(made.claims) == 0 {
+		made.reason, made.allowed = stint.Skipped, true
+	}
+	return made, nil
+}
+
+func count(conditions ...bool) (n int) {
+	for _, c := range conditions {
+		if c {
+			n++
+		}
+	}
+	return n
+}
+
+// wrong is the refusal of what cannot be meant.
+func wrong(at, what string) error {
+	if at = strings.TrimSuffix(at, "."); at != "" {
+		what = at + ": " + what
+	}
+	return refuse(http.StatusUnprocessableEntity, what)
+}
+
+func (a *api) claim(r *asked, c *wireClaim, at string) (claim stint.Claim, err error) {
+	cost := int64(1)
+	if c.Cost != nil {
+		cost = *c.Cost
+	}
+	switch {
+	case c.Limit == nil || c.Limit.ID == "":
+		return claim, wrong(at+"limit", "which limit? its id in the policy")
+	case cost < 0 || cost > MaxCost:
+		return claim, wrong(at+"cost", "a whole number from 0 to 2^53")
+	}
+	key, err := keyOf(c.Key, at)
+	if err != nil {
+		return claim, err
+	}
+	limit, err := a.limit(r, c, at)
+	if err != nil || limit == nil {
+		return stint.Claim{}, err
+	}
+	return stint.NewClaim(limit, key, cost), nil
+}
+
+func keyOf(parts keyParts, at string) (string, error) {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	if len(parts) == 0 || slices.Contains(parts, "") || size > MaxKey || len(parts) > 8 {
+		return "", wrong(at+"key", fmt.Sprintf("a text, or a list of at most 8; none of them empty, %d bytes in all", MaxKey))
+	}
+	return stint.Key(parts...), nil
+}
+
+// limit is the value of the limit that a claim names; nil if it is unlimited.
+func (a *api) limit(r *asked, c *wireClaim, at string) (*stint.Limit, error) {
+	if c.Limit.Rate != "" {
+		return a.ownLimit(r, c.Limit, at)
+	}
+	l := r.policy.Limit(c.Limit.ID)
+	if l == nil {
+		ids := make([]string, len(r.policy.Limits))
+		for i, known := range r.policy.Limits {
+			ids[i] = known.ID
+		}
+		what := fmt.Sprintf("the policy has no limit %q", c.Limit.ID)
+		if meant := policy.Nearest(c.Limit.ID, ids); meant != "" {
+			what += fmt.Sprintf(" (did you mean %q?)", meant)
+		}
+		return nil, wrong(at+"limit", what)
+	}
+	return l.For(c.Plan), nil
+}
+
+// ownMark stands before the ids of limits that callers send, so that none is taken for the policy's.
+const ownMark = "own~"
+
+// ownLimit is a limit that the caller sends, if its user may.
+func (a *api) ownLimit(r *asked, l *limitName, at string) (*stint.Limit, error) {
+	if !slices.Contains(r.policy.OwnLimits, r.caller.User) {
+		return nil, refuse(http.StatusForbidden, "limits are the server's: the policy does not let this user send its own (api: own-limits)")
+	}
+	value, err := stint.ParseLimit(l.Rate)
+	if err != nil {
+		return nil, wrong(at+"limit.rate", err.Error())
+	}
+	if len(l.ID) > 64 {
+		return nil, wrong(at+"limit.id", "at most 64 bytes")
+	}
+	if value.Strategy != nil && value.Strategy.Name() == "unlimited" {
+		return nil, nil
+	}
+	value.ID = ownMark + stint.Key(r.caller.User, l.ID)
+	compiled, err := value.Compile()
+	if err != nil {
+		return nil, wrong(at+"limit.rate", err.Error())
+	}
+	return compiled, nil
+}
+
+// requestCall is the call of a request that the policy decides.
+func (a *api) requestCall(r *asked, c *wireCall, at string) (call, error) {
+	made := call{counted: Counted{User: c.Request.User}}
+	view, err := a.view(r, c.Request, at)
+	var unidentified bool
+	if errors.Is(err, policy.ErrInvalidKey) {
+		unidentified, err = true, nil
+	}
+	if err != nil {
+		return call{}, err
+	}
+	if caller := view.Caller(); caller != nil {
+		made.counted.User, made.counted.Key = caller.User, caller.Key
+	}
+	if made.route = r.policy.Match(view); made.route == nil {
+		made.reason, made.allowed = stint.Skipped, true
+		return made, nil
+	}
+	made.counted.Route = made.route.Name
+	if unidentified && made.route.Identifies() {
+		made.reason = stint.KeyMissing
+		return made, nil
+	}
+	var refused policy.Refusal
+	made.claims, refused = made.route.Claims(view, nil)
+	switch {
+	case refused != policy.NotRefused:
+		made.reason = stint.KeyMissing
+	case len(made.claims) == 0:
+		made.reason, made.allowed = stint.Skipped, true
+	case c.Cost != nil:
+		if *c.Cost < 0 || *c.Cost > MaxCost {
+			return call{}, wrong(at+"cost", "a whole number from 0 to 2^53")
+		}
+		for i := range made.claims {
+			old := made.claims[i]
+			made.claims[i] = stint.NewClaim(old.Limit, old.Key, *c.Cost)
+			made.claims[i].Shadow = old.Shadow
+		}
+	}
+	return made, nil
+}
+
+// view is a request as the policy sees it.
+func (a *api) view(r *asked, w *wireRequest, at string) (*httplimit.Call, error) {
+	if w.Path == "" || w.Path[0] != '/' {
+		return nil, wrong(at+"request.path", "a path that begins with /")
+	}
+	method := w.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	made := (&http.Request{Method: method, Host: w.Host, URL: &url.URL{Path: w.Path}, Header: http.Header{}, RemoteAddr: w.Address}).WithContext(r.Context())
+	for name, value := range w.Headers {
+		made.Header.Set(name, value)
+	}
+	query := url.Values{}
+	for name, value := range w.Query {
+		query.Set(name, value)
+	}
+	made.URL.RawQuery = query.Encode()
+	for name, value := range w.Cookies {
+		made.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	view := httplimit.NewCall(made, httplimit.AddressOf(r.policy.Clients), nil)
+	key := w.APIKey
+	if key == "" {
+		key = made.Header.Get(policy.APIKeyHeader)
+	}
+	switch {
+	case key != "" && a.Identify != nil:
+		caller, err := a.Identify(r.Context(), key, w.Address)
+		return view.By(caller), err
+	case w.User != "" || w.Plan != "":
+		view.By(&policy.Caller{User: w.User, Plan: w.Plan})
+	}
+	return view, nil
+}

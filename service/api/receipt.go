@@ -1,0 +1,203 @@
+package api
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/policy"
+)
+
+// receiptLife is how long receipts and reservations are taken back.
+const receiptLife = 24 * time.Hour
+
+// The kinds of signed text.
+const (
+	kindReceipt     = "r"
+	kindReservation = "v"
+)
+
+// signed is what a receipt or a reservation holds.
+type signed struct {
+	Kind  string `json:"k"`
+	User  string `json:"u"`
+	Until int64  `json:"t"` // seconds since 1970
+	Parts []part `json:"p"`
+}
+
+// part is what was taken of one limit.
+type part struct {
+	Limit string `json:"l"`
+	Value string `json:"v"` // the limit's value as a text
+	Base  uint64 `json:"b"` // the variant of the limit in the policy, by which a change is seen
+	Key   string `json:"y"`
+	N     int64  `json:"n"`
+	At    int64  `json:"a"`
+	Nonce uint64 `json:"o"`
+}
+
+// signer signs texts, so that what comes back is what was given.
+type signer struct{ secret []byte }
+
+// signedPrefix is the version of the form.
+const signedPrefix = "s1."
+
+func (s signer) sign(what signed) (string, error) {
+	text, err := json.Marshal(what)
+	if err != nil {
+		return "", err
+	}
+	return signedPrefix + base64.RawURLEncoding.EncodeToString(append(s.mac(text), text...)), nil
+}
+
+func (s signer) mac(text []byte) []byte {
+	h := hmac.New(sha256.New, s.secret)
+	h.Write(text)
+	return h.Sum(nil)
+}
+
+// open reads a text that this signer, or one with the same secret, has signed.
+func (s signer) open(text string) (what signed, ok bool) {
+	body, versioned := strings.CutPrefix(text, signedPrefix)
+	raw, err := base64.RawURLEncoding.DecodeString(body)
+	if !versioned || err != nil || len(raw) < sha256.Size || !hmac.Equal(raw[:sha256.Size], s.mac(raw[sha256.Size:])) {
+		return what, false
+	}
+	return what, json.Unmarshal(raw[sha256.Size:], &what) == nil
+}
+
+// receipt is a signed text for what was granted; "" if nothing was.
+func (a *api) receipt(kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
+	what := signed{Kind: kind, Until: a.Now().Add(receiptLife).Unix()}
+	p := a.Policy()
+	seen := map[stint.Receipt]bool{}
+	for i := range decisions {
+		receipt, ok := decisions[i].Receipt()
+		if !ok || seen[receipt] {
+			continue
+		}
+		seen[receipt] = true
+		limit := claims[i].Limit
+		if _, candidate := policy.CandidateOf(limit.ID); candidate {
+			continue
+		}
+		one := part{limit.ID, limit.String(), 0, receipt.Key, receipt.N, receipt.At, receipt.Nonce}
+		if l := p.Limit(limit.ID); l != nil && l.Value != nil {
+			one.Base = l.Value.Variant()
+		}
+		what.Parts = append(what.Parts, one)
+	}
+	if len(what.Parts) == 0 {
+		return "", nil
+	}
+	return a.signer.sign(what)
+}
+
+// limitOf is the limit that a part was taken of; nil if it has changed since, and the part is worth nothing any more.
+func (a *api) limitOf(p *policy.Policy, one *part) *stint.Limit {
+	if strings.HasPrefix(one.Limit, ownMark) {
+		value, err := stint.ParseLimit(one.Value)
+		if err != nil {
+			return nil
+		}
+		value.ID = one.Limit
+		compiled, err := value.Compile()
+		if err != nil {
+			return nil
+		}
+		return compiled
+	}
+	l := p.Limit(one.Limit)
+	if l == nil {
+		return nil
+	}
+	base := uint64(0)
+	if l.Value != nil {
+		base = l.Value.Variant()
+	}
+	if base != one.Base {
+		return nil
+	}
+	if l.Value != nil && l.Value.String() == one.Value {
+		return l.Value
+	}
+	value, err := l.Own(one.Value)
+	if err != nil {
+		return nil
+	}
+	return value
+}
+
+// opened reads a receipt or a reservation that a caller sends.
+func (a *api) opened(kind, word, text string) (signed, error) {
+	what, ok := a.signer.open(text)
+	switch {
+	case text == "":
+		return what, wrong(word, "it is missing")
+	case !ok || what.Kind != kind:
+		return what, refuse(http.StatusBadRequest, "the "+word+" is not one that this service has given")
+	case a.Now().Unix() >= what.Until:
+		return what, refuse(http.StatusGone, "the "+word+" is older than a day: what was taken stays charged")
+	}
+	return what, nil
+}
+
+// settle brings what was taken to its actual cost, once.
+func (a *api) settle(w http.ResponseWriter, r *asked, what signed, actual int64) error {
+	// Remembered first: a process that dies in between leaves the units charged, and none is given back twice.
+	took, err := a.Limiter.TakeAll(r.Context(), []stint.Claim{stint.NewClaim(a.settled, settledKey(&what), 1)}, nil)
+	if err != nil {
+		return err
+	}
+	if !took.Allowed {
+		if took.Reason == stint.Degraded {
+			return errors.New("the store is lost")
+		}
+		return refuse(http.StatusConflict, "it was settled already")
+	}
+	returned, charged, voided := int64(0), int64(0), false
+	for i := range what.Parts {
+		one := &what.Parts[i]
+		limit := a.limitOf(r.policy, one)
+		switch {
+		case limit == nil:
+			voided = true
+		case actual < one.N:
+			given, _, err := a.Store.Refund(r.Context(), limit, one.Key, stint.RefundOp(one.N-actual, one.At), one.Nonce)
+			if err != nil && !errors.Is(err, stint.ErrReceiptUsed) {
+				return err
+			}
+			returned = max(returned, given.Granted)
+		case actual > one.N:
+			if _, _, err := a.Store.One(r.Context(), limit, one.Key, stint.ChargeOp(actual-one.N)); err != nil {
+				return err
+			}
+			charged = max(charged, actual-one.N)
+		}
+	}
+	send(w, func(dst []byte) []byte {
+		text, _ := json.Marshal(struct { // which always has a form
+			Returned int64 `json:"returned"`
+			Charged  int64 `json:"charged"`
+			Voided   bool  `json:"voided,omitempty"`
+		}{returned, charged, voided})
+		return append(dst, text...)
+	})
+	return nil
+}
+
+// settledKey is what is remembered of a receipt or reservation.
+func settledKey(what *signed) string {
+	sum := sha256.New()
+	for i := range what.Parts {
+		text, _ := json.Marshal(&what.Parts[i])
+		sum.Write(text)
+	}
+	return stint.Key("settled", base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16]))
+}

@@ -187,3 +187,6 @@ func (s *Stack) Watch(ctx context.Context) {
 
 // Lost says whether the store is lost now.
 func (s *Stack) Lost() bool { return s.failover.Stats().Lost }
+
+// Stats are the counts of the failover.
+func (s *Stack) Stats() failover.Stats { return s.failover.Stats() }

@@ -43,14 +43,14 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 		}
 		public.Handle("/v1/", decisions)
 	}
-	j.handler = &front{policy: s.handler, paths: public}
+	j.handler = s.watching.tracing.Handler(&front{policy: s.handler, paths: public})
 	if c.Admin == nowhere {
 		return nil
 	}
 	if _, _, found := strings.Cut(c.Admin, ":"); !found {
 		return fmt.Errorf("--admin %q: write HOST:PORT, or none", c.Admin)
 	}
-	others := map[string]http.Handler{"GET /v1/trials": s.trials}
+	others := map[string]http.Handler{"GET /v1/trials": s.trials, "GET /metrics": s.watching.metrics.Handler()}
 	if s.callers != nil {
 		others["GET /v1/usage"] = s.callers.usage.Handler()
 		others["GET /v1/top"] = s.callers.usage.TopHandler()

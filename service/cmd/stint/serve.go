@@ -17,6 +17,7 @@ import (
 	"github.com/stint-go/stint/service/policyfile"
 	"github.com/stint-go/stint/service/proxy"
 	"github.com/stint-go/stint/service/stores"
+	"github.com/stint-go/stint/service/telemetry"
 	"github.com/stint-go/stint/service/trial"
 )
 
@@ -61,11 +62,18 @@ func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Pol
 	if err := c.keep(ctx, j, p.Store, lossy(p)); err != nil {
 		return err
 	}
+	watching, err := newWatching(ctx, j)
+	if err != nil {
+		return err
+	}
+	if j.shared != nil {
+		j.store = telemetry.NewStore(j.store, watching.metrics, watching.tracing.Tracer())
+	}
 	limiter, err := stint.NewWith(stint.Options{Store: j.store})
 	if err != nil {
 		return err
 	}
-	s := &policyServer{command: c, log: j.log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy), trials: trial.New(), limiter: limiter}
+	s := &policyServer{command: c, log: j.log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy), trials: trial.New(), limiter: limiter, watching: watching}
 	j.closing = append(j.closing, func(context.Context) error { s.close(); return nil })
 	first := ""
 	if p.Accounts != policy.AccountsNone {
@@ -82,6 +90,7 @@ func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Pol
 			return fmt.Errorf("accounts: the first user cannot be made: %w", oneLine(err))
 		}
 	}
+	watching.watch(j, s)
 	if err := s.start(p); err != nil {
 		return err
 	}
@@ -144,6 +153,7 @@ type policyServer struct {
 	callers   *callers // nil if nobody is looked up
 	trials    *trial.Recorder
 	limiter   *stint.Limiter
+	watching  *watching
 	shared    *stores.Stack // nil if the counts are in memory
 	handler   *httplimit.PolicyHandler
 	trusted   []netip.Prefix          // whose forwarding headers upstreams are told
@@ -168,6 +178,9 @@ func (s *policyServer) start(p *policy.Policy) (err error) {
 // verdict tells all who want to know what came of a request.
 func (s *policyServer) verdict(v *httplimit.Verdict) {
 	s.trials.Note(v)
+	s.watching.metrics.Note(v)
+	s.watching.tracing.Note(v)
+	s.watching.refusals.Note(v)
 	if s.callers != nil {
 		s.callers.count(v)
 	}

@@ -1,0 +1,144 @@
+package telemetry
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
+)
+
+// MaxLabels is how many routes, and how many limits, have a label of their own.
+const MaxLabels = 500
+
+// other is the label of the rest.
+const other = "other"
+
+// Metrics are the metrics of one service. Make them with [NewMetrics]. All methods are safe for concurrent use.
+type Metrics struct {
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	decisions *prometheus.CounterVec
+	near      *prometheus.CounterVec
+	store     *prometheus.HistogramVec
+	labels    labels
+}
+
+// NewMetrics are metrics of a version of the program, in a registry of their own.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "stint_requests_total",
+			Help: "Requests by the route that holds and what came of them: admitted, refused, unauthorized, shadowed, uncounted, undecided."}, []string{"route", "outcome"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "stint_decisions_total",
+			Help: "Decisions by limit and reason: admitted, limited, never, blocked, shadow, degraded, queued."}, []string{"limit", "reason"}),
+		near: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "stint_near_limit_total",
+			Help: "Calls that were admitted and left less than a tenth of the limit."}, []string{"limit"}),
+		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "stint_store_call_seconds",
+			Help:    "How long calls of the shared store took, by operation and whether they failed.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1}}, []string{"operation", "failed"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "stint_build_info", Help: "The version, as a label; the value is 1."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	m.registry.MustRegister(m.requests, m.decisions, m.near, m.store, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// Gauge and Counter add a metric whose value is asked for at each look: names are as Prometheus has them.
+func (m *Metrics) Gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// Counter adds a metric that only grows.
+func (m *Metrics) Counter(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
+// Note counts what came of a request.
+func (m *Metrics) Note(v *httplimit.Verdict) {
+	m.requests.WithLabelValues(m.labels.of(&m.labels.routes, v.Route.Name), outcome(v)).Inc()
+	for i := range v.Decisions {
+		m.Decided(&v.Decisions[i])
+	}
+}
+
+// Decided counts one decision.
+func (m *Metrics) Decided(d *stint.Decision) {
+	if d.By == nil {
+		return
+	}
+	limit := m.labels.of(&m.labels.limits, d.By.ID)
+	m.decisions.WithLabelValues(limit, d.Reason.String()).Inc()
+	if d.Reason == stint.Admitted && d.Remaining < d.Limit/10 {
+		m.near.WithLabelValues(limit).Inc()
+	}
+}
+
+func outcome(v *httplimit.Verdict) string {
+	d := &v.Decision
+	switch {
+	case d.Reason == stint.KeyMissing:
+		return "unauthorized"
+	case v.Err != nil, d.Reason == stint.Degraded:
+		return "undecided"
+	case d.Reason == stint.Skipped:
+		return "uncounted"
+	case d.Reason == stint.Shadowed:
+		return "shadowed"
+	case d.Allowed:
+		return "admitted"
+	}
+	return "refused"
+}
+
+// labels bounds how many names are labels. Names come from policies, of which there may be many after each other.
+type labels struct {
+	routes, limits names
+}
+
+type names struct {
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+func (*labels) of(n *names, name string) string {
+	n.mu.RLock()
+	known, full := n.known[name], len(n.known) >= MaxLabels
+	n.mu.RUnlock()
+	switch {
+	case known:
+		return name
+	case full:
+		return other
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.known == nil {
+		n.known = map[string]bool{}
+	}
+	if len(n.known) >= MaxLabels && !n.known[name] {
+		return other
+	}
+	n.known[name] = true
+	return name
+}
+
+// call notes how long a call of the store took.
+func (m *Metrics) call(operation string, begun time.Time, err error) {
+	failed := "no"
+	if err != nil {
+		failed = "yes"
+	}
+	m.store.WithLabelValues(operation, failed).Observe(time.Since(begun).Seconds())
+}

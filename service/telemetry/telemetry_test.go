@@ -1,0 +1,200 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/trace/noop"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
+	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const watched = `{
+	"limits": {"small": {"rate": "10/hour", "strategy": "fixed-window"}},
+	"routes": [
+		{"name": "counted", "match": {"path": "/counted"}, "key": "header:X-User", "limits": ["small"]},
+		{"name": "keyed", "match": {"path": "/keyed"}, "require": "api-key", "respond": {"status": 204}}
+	]
+}`
+
+// serve is a policy whose verdicts are told to note, behind a handler around it.
+func serve(t *testing.T, store stint.Store, note func(*httplimit.Verdict)) http.Handler {
+	t.Helper()
+	p, err := policy.Parse("test.json", []byte(watched))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter, err := stint.NewWith(stint.Options{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = limiter.Close() })
+	h, err := httplimit.Policy(p, httplimit.PolicyOptions{Limiter: limiter, OnVerdict: note})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func memory(t *testing.T) stint.Store {
+	t.Helper()
+	m, err := stint.NewMemory(stint.MemoryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func call(h http.Handler, path, user string, headers ...string) {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("X-User", user)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+func TestMetrics(t *testing.T) {
+	m := telemetry.NewMetrics("v1")
+	m.Gauge("stint_something", "A gauge.", func() float64 { return 42 })
+	h := serve(t, telemetry.NewStore(memory(t), m, noop.NewTracerProvider().Tracer("")), m.Note)
+	for range 12 {
+		call(h, "/counted", "secret-user")
+	}
+	call(h, "/keyed", "x")
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	text := w.Body.String()
+	for _, want := range []string{
+		`stint_requests_total{outcome="admitted",route="counted"} 10`,
+		`stint_requests_total{outcome="refused",route="counted"} 2`,
+		`stint_requests_total{outcome="unauthorized",route="keyed"} 1`,
+		`stint_decisions_total{limit="small",reason="limited"} 2`,
+		`stint_near_limit_total{limit="small"} 1`,
+		`stint_store_call_seconds_count{failed="no",operation="one"} 12`,
+		`stint_build_info{version="v1"} 1`,
+		`stint_something 42`,
+		`go_goroutines`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	if strings.Contains(text, "secret-user") {
+		t.Error("a key is a label")
+	}
+}
+
+// However many routes and limits there are, labels stay few.
+func TestLabelsAreBounded(t *testing.T) {
+	m := telemetry.NewMetrics("v1")
+	for i := range 3 * telemetry.MaxLabels {
+		m.Note(&httplimit.Verdict{Route: &policy.Route{Name: fmt.Sprint("route", i)}})
+	}
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if n := strings.Count(w.Body.String(), "stint_requests_total{"); n != telemetry.MaxLabels+1 {
+		t.Errorf("%d labels", n)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	var log bytes.Buffer
+	r, err := telemetry.NewRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	h := serve(t, memory(t), r.Note)
+	for range 500 {
+		call(h, "/counted", "secret-user")
+	}
+	if n := strings.Count(log.String(), "msg=refused"); n < 1 || n > 5 {
+		t.Errorf("490 refusals are logged in %d lines:\n%s", n, &log)
+	}
+	if text := log.String(); strings.Contains(text, "secret-user") || !strings.Contains(text, "limit=small") || !strings.Contains(text, telemetry.Hashed("header:X-User:secret-user")) {
+		t.Errorf("logged: %s", text)
+	}
+}
+
+// Spans reach a collector, continue the caller's trace and hold what was decided.
+func TestTraces(t *testing.T) {
+	var mu sync.Mutex
+	var spans []string
+	var ids []string
+	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var sent collector.ExportTraceServiceRequest
+		if err := proto.Unmarshal(body, &sent); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, resource := range sent.ResourceSpans {
+			for _, scope := range resource.ScopeSpans {
+				for _, span := range scope.Spans {
+					spans, ids = append(spans, span.Name), append(ids, fmt.Sprintf("%x", span.TraceId))
+				}
+			}
+		}
+	}))
+	defer fake.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", fake.URL)
+	tracing, err := telemetry.NewTracing(t.Context(), "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := tracing.Handler(serve(t, telemetry.NewStore(memory(t), telemetry.NewMetrics("v1"), tracing.Tracer()), tracing.Note))
+	const parent = "0af7651916cd43dd8448eb211c80319c"
+	call(h, "/counted", "alice", "traceparent", "00-"+parent+"-b7ad6b7169203331-01")
+	if err := tracing.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if text := fmt.Sprint(spans); text != "[stint.store.one GET counted]" && text != "[GET counted stint.store.one]" {
+		t.Errorf("spans %v", spans)
+	}
+	for _, id := range ids {
+		if id != parent {
+			t.Errorf("a span of the trace %s, not of the caller's", id)
+		}
+	}
+}
+
+func TestTracesAreOff(t *testing.T) {
+	tracing, err := telemetry.NewTracing(t.Context(), "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := http.NotFoundHandler()
+	if fmt.Sprintf("%p", tracing.Handler(next)) != fmt.Sprintf("%p", next) {
+		t.Error("without a collector requests go through a handler more")
+	}
+	tracing.Note(&httplimit.Verdict{Request: httptest.NewRequest(http.MethodGet, "/", nil), Route: &policy.Route{}})
+	if err := errors.Join(tracing.Close(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
+
+func ExampleHashed() {
+	fmt.Println(telemetry.Hashed("user:alice") == telemetry.Hashed("user:alice"), len(telemetry.Hashed("user:alice")))
+	// Output: true 12
+}

@@ -19,6 +19,13 @@ export GOFLAGS := -buildvcs=false
 # Version, as `stint version` prints it.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+# The containers: docker-compose of old, or the plugin of new.
+COMPOSE       ?= compose.yaml
+STINT_VERSION ?= dev
+SHELL_IMAGE   ?= alpine:3
+DOCKER_BUILD  ?=
+compose = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -f $(COMPOSE)
+
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
 # $(call each,NAME,COMMAND) runs the command in every module, whatever fails, and fails if one did.
@@ -30,13 +37,45 @@ help: ## list the tasks
 	@echo "Stint: make TASK"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+.PHONY: init
+init: ## write .env with random passwords for the containers, unless there is one
+	@.ci/init
+
 .PHONY: build
-build: ## build the binary, bin/stint: one static file
+build: binary ## build the binary, bin/stint: one static file; and the image, where a Docker engine answers
+	@if docker info >/dev/null 2>&1; then docker build $(DOCKER_BUILD) -t stint:$(STINT_VERSION) --build-arg VERSION=$(VERSION) .; \
+	else echo "no Docker engine answers: the image is not built, bin/stint is"; fi
+
+.PHONY: up
+up: .env ## start the containers: the service, MySQL and Redis (COMPOSE=compose.small.yaml: the service alone)
+	$(compose) up -d
+
+.PHONY: down
+down: ## stop the containers; their volumes stay
+	$(compose) down
+
+.PHONY: logs
+logs: ## follow what the containers print
+	$(compose) logs -f
+
+.PHONY: bash
+bash: ## a shell beside the service, in its network and with its files under /proc/1/root: the image itself holds none
+	docker run --rm -it --network container:$$($(compose) ps -q stint) --pid container:$$($(compose) ps -q stint) $(SHELL_IMAGE) sh
+
+.PHONY: tests
+tests: ## run the tests in a container with all servers they need
+	docker build $(DOCKER_BUILD) -t stint-tests -f .ci/Dockerfile . && docker run --rm stint-tests
+
+.env:
+	@.ci/init
+
+.PHONY: binary
+binary:
 	@mkdir -p bin
 	cd service && CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o ../bin/stint ./cmd/stint
 
 .PHONY: run
-run: build ## build, start a limited service and say what to try (LISTEN=host:port)
+run: binary ## build, start a limited service and say what to try (LISTEN=host:port)
 	@echo
 	@echo "GET /limit grants each user 10 requests a second. In another terminal, try, with the key that is printed below:"
 	@echo "  curl -i http://$(LISTEN)/limit                               # 401: no key"

@@ -8,6 +8,7 @@
 //	stint users|keys|plans   who calls a service, by which API keys, under which values
 //	stint load               the hungry client: send at a fixed rate, and judge whether a limit held
 //	stint config             check, explain and print policy files
+//	stint health             say whether a service is ready
 //	stint version            say what this is
 //
 // It exits with 0 when it has done what was asked, with 1 when the answer is no (a limit did not hold, a policy file has
@@ -47,6 +48,7 @@ type commands struct {
 	Plans   plansCommand   `cmd:"" help:"Make, list and change plans."`
 	Load    loadCommand    `cmd:"" help:"Send requests at a fixed rate, and judge whether a limit held."`
 	Config  configCommand  `cmd:"" help:"Check, explain and print policy files."`
+	Health  healthCommand  `cmd:"" help:"Say whether a service is ready: exit code 0 if it is."`
 	Version versionCommand `cmd:"" help:"Say which version this is."`
 }
 

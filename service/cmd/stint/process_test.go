@@ -135,9 +135,15 @@ func (p *process) stop(signal os.Signal) int {
 // startProcess starts a program that is stopped at the end of the test.
 func startProcess(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	p := newProcess(t, name, args...)
+	p.begin(func() {})
+	return p
+}
+
+// newProcess is a program that is yet to begin.
+func newProcess(t *testing.T, name string, args ...string) *process {
 	p := &process{Cmd: exec.Command(name, args...), t: t, ended: make(chan struct{}), said: make(chan struct{}, 1)}
 	p.Stdout, p.Stderr = p, p
-	p.begin(func() {})
 	return p
 }
 

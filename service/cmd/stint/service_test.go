@@ -159,12 +159,21 @@ func TestAccountsComeAndGo(t *testing.T) {
 	if res, _ := ask(t, p.url+"/healthz"); res.StatusCode != 200 {
 		t.Errorf("alive while the database is away: %s", res.Status)
 	}
+	if _, stderr, code := ended(t, "health", "http://127.0.0.1:1/readyz"); code != exitNo || !strings.Contains(stderr, "does not answer") {
+		t.Errorf("health of nobody: exit code %d, %s", code, stderr)
+	}
+	if stdout, _, code := ended(t, "health", p.url+"/readyz"); code != exitNo || !strings.Contains(stdout, "503") {
+		t.Errorf("health: exit code %d, %s", code, stdout)
+	}
 	db.Start(t)
 	p.waitFor("the accounts' database is there")
 	key, _ := newKey(p, "alice")
 	until(t, "ready", func() bool { res, _ := ask(t, p.url+"/readyz"); return res.StatusCode == 200 })
 	if res, _ := ask(t, p.url+"/limit", "X-API-KEY: "+key); res.StatusCode != 200 {
 		t.Errorf("a new key: %s", res.Status)
+	}
+	if stdout, _, code := ended(t, "health", p.url+"/readyz"); code != 0 || !strings.Contains(stdout, "200") {
+		t.Errorf("health: exit code %d, %s", code, stdout)
 	}
 	db.Kill()
 	for range 20 { // beyond the two seconds that an answer is good for

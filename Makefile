@@ -60,7 +60,7 @@ logs: ## follow what the containers print
 
 .PHONY: bash
 bash: ## a shell beside the service, in its network and with its files under /proc/1/root: the image itself holds none
-	docker run --rm -it --network container:$$($(compose) ps -q stint) --pid container:$$($(compose) ps -q stint) $(SHELL_IMAGE) sh
+	docker run --rm -it --network container:$$($(compose) ps -q stint) --pid container:$$($(compose) ps -q stint) --cap-add SYS_PTRACE $(SHELL_IMAGE) sh
 
 .PHONY: tests
 tests: ## run the tests in a container with all servers they need

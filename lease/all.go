@@ -131,7 +131,7 @@ func (s *Store) invite(claim *stint.Claim, o *stint.Outcome) {
 	var t *trip
 	if o.Granted >= op.Min && !r.gone && !blocked(o.Mark) && !degraded(o.Mark) && s.ahead.Load() < mostAhead {
 		r.remain = max(0, o.Remaining)
-		t = r.depart(0, now, &s.options)
+		t = r.depart(0, now, s.options.Life, s.most(l))
 	}
 	s.learn(r, o.Answer, o.Mark, now)
 	o.Remaining = min(o.Remaining+r.holds(now), l.Capacity())

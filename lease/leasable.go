@@ -20,7 +20,7 @@ func leasable(l *stint.Limit) bool {
 
 // refusal is the error for a limit that is not leasable, or nil.
 func (s *Store) refusal(l *stint.Limit) error {
-	if s.options.Others == PassThrough || leasable(l) || l.Strategy.Name() == "unlimited" {
+	if s.options.Others == PassThrough || s.blocks.Load() != nil || leasable(l) || l.Strategy.Name() == "unlimited" {
 		return nil
 	}
 	return &stint.LimitError{ID: l.ID, Reason: fmt.Sprintf("strategy %s cannot be leased within a bound; take token-bucket, interval-bucket, fixed-window "+

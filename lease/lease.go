@@ -3,6 +3,7 @@ package lease
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/stint-go/stint"
 )
@@ -73,9 +74,9 @@ const nearby = 8
 const quickly = 4
 
 // depart begins a trip for n units now and more for later, or returns nil if the lease is to have none: if one is under way, the
-// key is asked for too seldom, or the store has few left. With n of 0 all of it is for later.
-func (r *lease) depart(n, now int64, o *Options) *trip {
-	soon := int64(o.Life) / quickly
+// key is asked for too seldom, or the store has few left. With n of 0 all of it is for later. most is how many units are held at most.
+func (r *lease) depart(n, now int64, life time.Duration, most int64) *trip {
+	soon := int64(life) / quickly
 	size := r.size
 	switch {
 	case r.trip != nil:
@@ -85,7 +86,7 @@ func (r *lease) depart(n, now int64, o *Options) *trip {
 	case now-r.filled <= soon:
 		size *= 2
 	}
-	size = min(size, o.MaxBlock)
+	size = min(size, most)
 	more := min(size-r.holds(now), r.remain/nearby)
 	if more < max(1, r.cost) {
 		return nil

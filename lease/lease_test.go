@@ -446,3 +446,67 @@ func TestSpendAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Only the limits that are named are leased, by so many units at most, and that can change.
+func TestBlocks(t *testing.T) {
+	counted := &calls{}
+	inner, err := stint.NewMemory(stint.MemoryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted.Store = inner
+	s, err := lease.New(counted, lease.Options{Blocks: map[string]int64{"leased": 50}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leased, err := stint.NewWith(stint.Options{Store: s}, stint.PerHour(1_000_000).WithBurst(1_000_000).WithID("leased"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leased.Close()
+	log, err := stint.NewWith(stint.Options{Store: s}, stint.PerHour(1_000_000).WithID("log")) // which cannot be leased
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := func(l *stint.Limiter) int64 {
+		before := counted.n.Load()
+		for range 10_000 {
+			if !l.Allow("k") {
+				t.Fatal("refused")
+			}
+		}
+		return counted.n.Load() - before
+	}
+	if n := asked(leased); n < 10_000/50 || n > 2000 {
+		t.Errorf("10,000 calls under a lease of 50 asked the store %d times", n)
+	}
+	if n := asked(log); n != 10_000 {
+		t.Errorf("10,000 calls under a limit that is not leased asked the store %d times", n)
+	}
+	if err := s.SetBlocks(map[string]int64{"leased": 5000}); err != nil {
+		t.Fatal(err)
+	}
+	if n := asked(leased); n > 150 {
+		t.Errorf("10,000 calls under a lease of 5000 asked the store %d times", n)
+	}
+	if err := s.SetBlocks(nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := asked(leased); n < 4000 {
+		t.Errorf("10,000 calls without a lease asked the store %d times", n)
+	}
+	if err := s.SetBlocks(map[string]int64{"leased": 0}); err == nil {
+		t.Error("a block of nothing is taken")
+	}
+}
+
+// calls counts the calls of a store.
+type calls struct {
+	stint.Store
+	n atomic.Int64
+}
+
+func (c *calls) One(ctx context.Context, l *stint.Limit, key string, op stint.Op) (stint.Answer, stint.Mark, error) {
+	c.n.Add(1)
+	return c.Store.One(ctx, l, key, op)
+}

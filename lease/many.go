@@ -85,7 +85,7 @@ func (s *Store) along(claim *stint.Claim, now int64) tripOf {
 	defer r.mu.Unlock()
 	s.adopt(r, l, now)
 	r.cost = op.Max
-	return tripOf{r, r.depart(op.Max, now, &s.options)}
+	return tripOf{r, r.depart(op.Max, now, s.options.Life, s.most(l))}
 }
 
 // landed ends the trip of a claim that came back from the store, and makes its outcome the caller's.

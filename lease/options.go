@@ -17,6 +17,11 @@ type Options struct {
 	// 1,000.
 	MaxBlock int64
 
+	// Blocks says which limits are leased at all, by ID, and the units that the process holds of one of their keys at most, in place of
+	// MaxBlock; calls under all others, and under strategies that cannot be leased, go straight to the store. It can be changed later:
+	// see [Store.SetBlocks]. Default (nil): all that can be are leased, and Others says what becomes of the rest.
+	Blocks map[string]int64
+
 	// MaxKeys bounds the keys that have a lease, of all limits together; calls on other keys go straight to the store. Each takes
 	// about 300 bytes and the key. Default: 16,384.
 	MaxKeys int
@@ -73,6 +78,9 @@ func (o *Options) validate() error {
 	if o.CloseWithin == 0 {
 		o.CloseWithin = defaultClose
 	}
+	if err := checkBlocks(o.Blocks); err != nil {
+		return err
+	}
 	switch {
 	case o.Life < leastLife || o.Life > mostLife:
 		return fmt.Errorf("lease: options: Life %v: must be from %v to %v", o.Life, leastLife, mostLife)
@@ -88,4 +96,13 @@ func (s *Store) now() int64 {
 		return s.options.Clock() * int64(stint.Tick)
 	}
 	return int64(time.Since(s.base))
+}
+
+func checkBlocks(blocks map[string]int64) error {
+	for id, most := range blocks {
+		if most < 1 || most > mostBlock {
+			return fmt.Errorf("lease: options: Blocks: %d units of the limit %q: must be from 1 to %d", most, id, mostBlock)
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,8 @@ type Store struct {
 	counts  counts
 	returns returns
 	chunks  sync.Pool
-	ahead   atomic.Int64 // trips under way that no caller waits for
+	blocks  atomic.Pointer[map[string]int64] // by the limit's ID; nil: all are leased
+	ahead   atomic.Int64                     // trips under way that no caller waits for
 
 	work   sync.WaitGroup // goroutines
 	ctx    context.Context
@@ -45,10 +47,35 @@ func New(inner stint.Store, o Options) (*Store, error) {
 	}
 	s := &Store{inner: inner, options: o, base: time.Now(), porch: newPorch(o.MaxKeys), stop: make(chan struct{})}
 	s.leases.init(o.MaxKeys)
+	if o.Blocks != nil {
+		s.blocks.Store(&o.Blocks)
+	}
 	s.chunks.New = func() any { return new(chunk) }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.close = sync.OnceValue(s.shut)
 	return s, nil
+}
+
+// SetBlocks changes which limits are leased, and how much of a key is held, from the next calls on. What is held of a limit that is leased
+// no more is spent, or given back, within Life. The store must have been made with Blocks.
+func (s *Store) SetBlocks(blocks map[string]int64) error {
+	if s.blocks.Load() == nil {
+		return ErrNoBlocks
+	}
+	if err := checkBlocks(blocks); err != nil {
+		return err
+	}
+	own := maps.Clone(blocks)
+	s.blocks.Store(&own)
+	return nil
+}
+
+// most is how many units of a key of the limit the process holds at most; 0 if it is not leased.
+func (s *Store) most(l *stint.Limit) int64 {
+	if blocks := s.blocks.Load(); blocks != nil {
+		return (*blocks)[l.ID]
+	}
+	return s.options.MaxBlock
 }
 
 // One implements [stint.Store]. Takes and looks are served from the key's lease where it holds enough; everything else is the

@@ -34,7 +34,7 @@ func (s *Store) take(ctx context.Context, l *stint.Limit, key string, op stint.O
 		r.mu.Unlock()
 		return s.await(ctx, r, l, op, t)
 	}
-	t := r.depart(n, now, &s.options)
+	t := r.depart(n, now, s.options.Life, s.most(l))
 	r.mu.Unlock()
 	if t == nil {
 		return s.alone(ctx, r, l, op)
@@ -50,7 +50,7 @@ func (s *Store) take(ctx context.Context, l *stint.Limit, key string, op stint.O
 // recall returns the lease of a key that is to have one: it came twice of late, or has one already. nil sends the call straight to
 // the store.
 func (s *Store) recall(l *stint.Limit, key string, op stint.Op, h uint64) *lease {
-	if op.Min > s.options.MaxBlock || len(key) > longestKey || !leasable(l) {
+	if op.Min > s.most(l) || len(key) > longestKey || !leasable(l) {
 		return nil
 	}
 	if r := s.leases.find(h, l.ID, key); r != nil {
@@ -231,7 +231,7 @@ func (s *Store) refillAhead(r *lease, b *block) {
 		r.mu.Unlock()
 		return
 	}
-	t := r.depart(0, now, &s.options)
+	t := r.depart(0, now, s.options.Life, s.most(b.limit))
 	r.mu.Unlock()
 	if t != nil {
 		s.depart(r, b.limit, t)

@@ -123,6 +123,9 @@ func limitTexts(limits []*Limit) []text {
 		if change := carries[l.draft.OnChange]; change != carries[0] {
 			parts = append(parts, "on-change "+change)
 		}
+		if l.Lease > 0 {
+			parts = append(parts, fmt.Sprintf("lease %d", l.Lease))
+		}
 		if l.Candidate != nil {
 			parts = append(parts, "candidate "+l.Candidate.String())
 		}

@@ -21,6 +21,10 @@ type Limit struct {
 	// OnStoreLoss says what a call gets while the store cannot be reached.
 	OnStoreLoss StoreLoss
 
+	// Lease is how many units of a key a process takes out of a shared store at once, at most, to spend them in memory; 0 if each call
+	// asks the store.
+	Lease int64
+
 	// Line and Column say where in the file it stands.
 	Line, Column int
 
@@ -78,6 +82,7 @@ const (
 	maxRoutes = 100_000
 
 	maxInstances = 1_000_000
+	maxLease     = 1_000_000
 	maxDeadline  = 10 * time.Second
 )
 
@@ -93,6 +98,8 @@ type limitDraft struct {
 	loss         StoreLoss
 	lossNode     *Node
 	candidate    *Node
+	lease        int64
+	leaseNode    *Node
 }
 
 var limitFields = fields[limitDraft]{
@@ -111,6 +118,9 @@ var limitFields = fields[limitDraft]{
 		if w, ok := d.word(n, at, storeLosses...); ok {
 			l.loss, l.lossNode = StoreLoss(slices.Index(storeLosses, w)), n
 		}
+	}},
+	{"lease", func(d *decoder, l *limitDraft, n *Node, at *place) {
+		l.lease, l.leaseNode = d.number(n, at, 1, maxLease), n
 	}},
 	{"candidate", func(_ *decoder, l *limitDraft, n *Node, _ *place) { l.candidate = n }},
 }
@@ -191,10 +201,23 @@ func (d *decoder) limits(p *Policy, n *Node, at *place) {
 		l.draft = draft.rate
 		l.draft.ID, l.draft.OnChange = l.ID, draft.carry
 		l.Value = d.compile(l.draft, f.Value, at)
+		if l.Lease = draft.lease; l.Lease > 0 && l.Value != nil && !leasable(l.Value) {
+			d.mistake(draft.leaseNode, at.field("lease"), fmt.Sprintf("a lease of a limit that counts by %s", l.Value.Strategy.Name()),
+				"only token-bucket, interval-bucket, fixed-window and calendar windows have a bound with it; choose one of them, or leave it out")
+		}
 		if draft.candidate != nil {
 			d.candidate(l, draft.candidate, at.field("candidate"))
 		}
 	})
+}
+
+// leasable says whether package lease has a bound for the limit's strategy.
+func leasable(l *stint.Limit) bool {
+	switch l.Strategy.(type) {
+	case stint.TokenBucket, stint.IntervalBucket, stint.FixedWindow, stint.CalendarWindow:
+		return true
+	}
+	return false
 }
 
 // candidate reads the value that is tried out beside a limit's own.

@@ -273,6 +273,9 @@ func (d *decoder) doubts(p *Policy) {
 		}
 	}
 	for _, l := range p.Limits {
+		if l.Lease > 0 && p.Store == "memory" {
+			d.warn(l.Line, l.Column, "limits."+l.ID+".lease", "a lease with store: memory", "it has no effect: nobody else counts there")
+		}
 		if !used[l] {
 			d.warn(l.Line, l.Column, "limits."+l.ID, "a limit that no route uses", "name it in the limits of a route, or leave it out")
 		}

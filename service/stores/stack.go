@@ -5,12 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/batch"
 	"github.com/stint-go/stint/deny"
 	"github.com/stint-go/stint/failover"
+	"github.com/stint-go/stint/lease"
 )
 
 // StackOptions are how a shared store is used by a program that serves. The zero value is ready to use.
@@ -25,6 +27,9 @@ type StackOptions struct {
 	Choices   map[string]failover.Choice
 	Default   failover.Choice
 	Instances int
+
+	// Leases are the limits of which units are taken in blocks and spent in memory, by ID, with the largest block of a key. Default: none.
+	Leases map[string]int64
 
 	// Log is told, once each, that the store is lost and that it is back. Default: nobody is told.
 	Log *slog.Logger
@@ -47,11 +52,13 @@ func Deadline(address string) time.Duration {
 
 // Stack is a shared store with what belongs in front of it, from the outside in: package deny answers those who keep calling
 // against a limit, package failover bounds each call and decides without the store when it is lost, and package batch merges calls
-// that come at the same time. Close closes it with the store. It is safe for concurrent use.
+// that come at the same time. Between those two, package lease spends units in memory, for limits that are to be leased. Close closes it with the store. It is safe for concurrent use.
 type Stack struct {
 	stint.Store
 	failover *failover.Store
-	shown    string // the address without secrets
+	leased   atomic.Pointer[lease.Store] // the one in use; nil while the store has not been there yet
+	shown    string                      // the address without secrets
+	leases   atomic.Pointer[map[string]int64]
 	log      *slog.Logger
 	lost     time.Time // since when; the failover's goroutine has it
 }
@@ -82,7 +89,8 @@ func NewStack(ctx context.Context, address string, o StackOptions) (*Stack, erro
 			s.log.Warn("the store may not keep the counts", "store", s.shown, "warning", warning)
 		}
 	}
-	open := func(ctx context.Context) (stint.Store, error) { return openBatched(ctx, address, o.Options) }
+	s.leases.Store(&o.Leases)
+	open := func(ctx context.Context) (stint.Store, error) { return s.open(ctx, address, o.Options) }
 	lossy := failover.Options{
 		Timeout: o.Deadline, Choices: o.Choices, Default: o.Default, Instances: o.Instances, OnChange: s.changed,
 	}
@@ -101,7 +109,8 @@ func NewStack(ctx context.Context, address string, o StackOptions) (*Stack, erro
 	return s, nil
 }
 
-func openBatched(ctx context.Context, address string, o Options) (stint.Store, error) {
+// open opens the store with what is under the failover: leases, and under them merging.
+func (s *Stack) open(ctx context.Context, address string, o Options) (stint.Store, error) {
 	within := openSQLWithin
 	if k, err := kindOf(address); err == nil && k == redis {
 		within = openRedisWithin
@@ -116,7 +125,29 @@ func openBatched(ctx context.Context, address string, o Options) (stint.Store, e
 	if err != nil {
 		return nil, errors.Join(err, inner.Close())
 	}
-	return merged, nil
+	leased, err := lease.New(merged, lease.Options{Blocks: blocksOf(*s.leases.Load())})
+	if err != nil {
+		return nil, errors.Join(err, merged.Close())
+	}
+	s.leased.Store(leased)
+	return leased, nil
+}
+
+// blocksOf are the leases as their store wants them: none is not the same as nothing said.
+func blocksOf(leases map[string]int64) map[string]int64 {
+	if leases == nil {
+		return map[string]int64{}
+	}
+	return leases
+}
+
+// SetLeases changes which limits are leased.
+func (s *Stack) SetLeases(leases map[string]int64) error {
+	s.leases.Store(&leases)
+	if leased := s.leased.Load(); leased != nil {
+		return leased.SetBlocks(blocksOf(leases))
+	}
+	return nil
 }
 
 func closed(s stint.Store) error {

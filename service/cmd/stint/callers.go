@@ -26,7 +26,8 @@ type callers struct {
 	directory *accounts.Directory
 	usage     *usage.Recorder
 	log       *slog.Logger
-	there     atomic.Bool // the tables are made
+	there     atomic.Bool         // the tables are made
+	tell      func(secret string) // shows a first key that is made after the start
 }
 
 // openWithin bounds how long the start waits for the accounts' database, and openAgain how often it is tried after that.
@@ -81,6 +82,11 @@ func (c *callers) tend(ctx context.Context) {
 		if err := c.db.Migrate(ctx); err == nil {
 			c.there.Store(true)
 			c.log.Info("the accounts' database is there", "accounts", c.db.Redacted())
+			if secret, err := c.first(ctx); err != nil {
+				c.log.Error("the first user cannot be made", "error", oneLine(err))
+			} else if secret != "" {
+				c.tell(secret)
+			}
 		}
 	}
 	var writing sync.WaitGroup

@@ -53,7 +53,7 @@ func (c *checkCommand) Run(t *terminal) error {
 	}
 	for _, l := range p.Limits {
 		if l.Value != nil {
-			fmt.Fprintf(&b, "  %s %s: %s%s\n", l.ID, l.Value, promise(l.Value), withoutStore(p, l.OnStoreLoss, l.Value))
+			fmt.Fprintf(&b, "  %s %s: %s%s\n", l.ID, l.Value, promise(l.Value), leaseText(p, l)+withoutStore(p, l.OnStoreLoss, l.Value))
 		}
 	}
 	_, err = io.WriteString(t.out, b.String())
@@ -153,7 +153,7 @@ func explainedLimit(p *policy.Policy, l *policy.ExplainedLimit, plan string) str
 		what = l.Value.String() + ": " + promise(l.Value)
 	}
 	if l.Value != nil {
-		what += withoutStore(p, l.OnStoreLoss, l.Value)
+		what += leaseText(p, l.Limit) + withoutStore(p, l.OnStoreLoss, l.Value)
 	}
 	if plan != "" {
 		what += ", for plan " + plan

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/redis/go-redis/v9/logging"
@@ -47,8 +48,34 @@ func (s *serving) keep(ctx context.Context, j *job, address string, o stores.Sta
 
 // lossy is how a policy uses a shared store.
 func lossy(p *policy.Policy) stores.StackOptions {
-	return stores.StackOptions{Deadline: p.StoreDeadline, Choices: choices(p), Instances: p.Instances}
+	return stores.StackOptions{Deadline: p.StoreDeadline, Choices: choices(p), Instances: p.Instances, Leases: leases(p)}
 }
+
+// leases are the limits of a policy that are leased.
+func leases(p *policy.Policy) map[string]int64 {
+	all := map[string]int64{}
+	for _, l := range p.Limits {
+		if l.Lease > 0 {
+			all[l.ID] = l.Lease
+		}
+	}
+	return all
+}
+
+// leaseText says, behind what a limit promises, what its lease costs of that.
+func leaseText(p *policy.Policy, l *policy.Limit) string {
+	if l.Lease == 0 || p.Store == inMemory {
+		return ""
+	}
+	text := fmt.Sprintf("; leased by up to %d units: ", l.Lease)
+	if _, bucket := l.Value.Strategy.(stint.TokenBucket); bucket {
+		return text + fmt.Sprintf("in any span at most what comes in within %v more", leaseLife)
+	}
+	return text + "not more than without"
+}
+
+// leaseLife is how long leased units may be spent, which is what package lease takes if nothing is said.
+const leaseLife = time.Second
 
 // choices are what a policy's limits say for a lost store.
 func choices(p *policy.Policy) map[string]failover.Choice {

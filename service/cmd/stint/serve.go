@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -47,7 +48,7 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	j := &job{log: log}
-	err = c.start(ctx, j, d, p)
+	err = c.start(ctx, t, j, d, p)
 	if err == nil {
 		err = c.serve(ctx, t, j)
 	} else {
@@ -57,7 +58,7 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 // start makes all that the service needs. What it has opened when it fails is closed with the job.
-func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Policy) error {
+func (c *serveCommand) start(ctx context.Context, t *terminal, j *job, d *data, p *policy.Policy) error {
 	c.snapshots(j, d, p)
 	if err := c.keep(ctx, j, p.Store, lossy(p)); err != nil {
 		return err
@@ -84,6 +85,7 @@ func (c *serveCommand) start(ctx context.Context, j *job, d *data, p *policy.Pol
 		if s.callers, err = openCallers(ctx, address, p.AccountsGrace, j.log); err != nil {
 			return fmt.Errorf("accounts: %w", oneLine(err))
 		}
+		s.callers.tell = func(secret string) { _, _ = io.WriteString(t.out, firstKeyText(secret)) } // nobody else is told
 		j.closing = append(j.closing, s.callers.close)
 		j.background = append(j.background, s.callers.tend)
 		if first, err = s.callers.first(ctx); err != nil {
@@ -201,7 +203,7 @@ func (s *policyServer) reload() {
 		err = s.handler.Swap(p)
 	}
 	if err == nil && s.shared != nil {
-		err = s.shared.SetChoices(choices(p), p.Instances)
+		err = errors.Join(s.shared.SetChoices(choices(p), p.Instances), s.shared.SetLeases(leases(p)))
 	}
 	if err != nil {
 		s.log.Error("the policy file changed and is not good: the last good one stays in force", "file", file, "error", err)
@@ -276,6 +278,11 @@ type welcome struct {
 	policy     *policy.Policy
 }
 
+// firstKeyText shows the first key.
+func firstKeyText(secret string) string {
+	return fmt.Sprintf("The first API key, of the user %q; it is shown this once:\n  %s\n", accounts.FirstUser, secret)
+}
+
 // hello says what is served, how it is limited, and what to try.
 func (c *serveCommand) hello(w *welcome) string {
 	var b strings.Builder
@@ -307,7 +314,7 @@ func (c *serveCommand) hello(w *welcome) string {
 	case p.Accounts == policy.AccountsNone:
 		key = "alice"
 	case w.first != "":
-		fmt.Fprintf(&b, "The first API key, of the user %q; it is shown this once:\n  %s\n", accounts.FirstUser, w.first)
+		b.WriteString(firstKeyText(w.first))
 	default:
 		key = "YOUR-KEY"
 		b.WriteString("Make API keys with: stint users create NAME, stint keys create NAME\n")

@@ -167,6 +167,7 @@ func TestAccountsComeAndGo(t *testing.T) {
 	}
 	db.Start(t)
 	p.waitFor("the accounts' database is there")
+	firstKey(p)
 	key, _ := newKey(p, "alice")
 	until(t, "ready", func() bool { res, _ := ask(t, p.url+"/readyz"); return res.StatusCode == 200 })
 	if res, _ := ask(t, p.url+"/limit", "X-API-KEY: "+key); res.StatusCode != 200 {

@@ -244,3 +244,33 @@ func TestProxySharesAStore(t *testing.T) {
 		}
 	}
 }
+
+// Leases of two processes admit a window's units exactly, the last one included, and cost the store a fraction of the calls.
+func TestServeLeases(t *testing.T) {
+	redis := servers.Redis(t)
+	file := write(t, "stint.yaml", fmt.Sprintf(`
+store: %q
+limits: {hourly: {rate: 3000/hour, strategy: fixed-window, lease: 100}}
+routes: [{match: {path: /hourly}, key: header:X-User, limits: [hourly]}]
+`, redis.Address()))
+	a, b := start(t, "serve", "-c", file), start(t, "serve", "-c", file)
+	if explained, _, code := ended(t, "config", "check", file); code != 0 || !strings.Contains(explained, "leased by up to 100 units: not more than without") {
+		t.Errorf("exit code %d, %s", code, explained)
+	}
+	total := 0
+	for range 50 { // the window's end would be a second window
+		if time.Now().Truncate(time.Hour).Add(time.Hour).After(time.Now().Add(20 * time.Second)) {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	for total < 3000 {
+		admitted := len(hammer(t, time.Second, []string{a.url + "/hourly", b.url + "/hourly"}, new(atomic.Bool)))
+		if total += admitted; admitted == 0 {
+			break
+		}
+	}
+	if total != 3000 {
+		t.Errorf("two processes with leases admitted %d of 3000", total)
+	}
+}

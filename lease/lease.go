@@ -31,11 +31,49 @@ type lease struct {
 
 // trip is units asked of the store.
 type trip struct {
-	n, more int64 // for the caller, and for the lease
-	coming  int64 // what is not promised to callers who wait for it
-	sent    int64
-	epoch   int64
-	done    chan struct{} // closed when the units have come, or not
+	n, more  int64 // for the caller, and for the lease
+	coming   int64 // what is not promised to callers who wait for it
+	promised int64 // what is
+	sent     int64
+	epoch    int64
+	done     chan struct{} // closed when the units have come, or not
+
+	// Set before done is closed: the block that came, nil if none did, and the units of it that callers who wait have before all others.
+	block   *block
+	kept    atomic.Int64
+	waiting atomic.Int64 // callers who wait for what was promised
+}
+
+// promise promises n units to a caller who waits. The lease's mutex is held.
+func (t *trip) promise(n int64) {
+	t.coming -= n
+	t.promised += n
+	t.waiting.Add(1)
+}
+
+// collect takes n of the units that were kept; false if fewer came than were promised.
+func (t *trip) collect(n int64) bool {
+	for {
+		kept := t.kept.Load()
+		if kept < n {
+			return false
+		}
+		if t.kept.CompareAndSwap(kept, kept-n) {
+			return true
+		}
+	}
+}
+
+// leave ends a caller's wait, after the trip. The last one puts what nobody has collected into the block; it returns the units that are
+// lost, since that is out of use.
+func (t *trip) leave() (lost int64) {
+	if t.waiting.Add(-1) > 0 || t.block == nil {
+		return 0
+	}
+	if kept := t.kept.Swap(0); kept > 0 && !t.block.putBack(kept) {
+		return kept
+	}
+	return 0
 }
 
 // spend takes n units out of the current block, or returns nil.

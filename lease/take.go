@@ -20,32 +20,49 @@ func (s *Store) take(ctx context.Context, l *stint.Limit, key string, op stint.O
 		return s.takeUpTo(ctx, r, l, op)
 	}
 	n := op.Max
-	r.mu.Lock()
-	now := s.now()
-	s.adopt(r, l, now)
-	if b, left := s.spendAny(r, l, n, now); b != nil {
-		a := b.answer(n, left+r.beside.Load(), now)
+	for try := 1; ; try++ {
+		r.mu.Lock()
+		now := s.now()
+		s.adopt(r, l, now)
+		if b, left := s.spendAny(r, l, n, now); b != nil {
+			a := b.answer(n, left+r.beside.Load(), now)
+			r.mu.Unlock()
+			return a, b.mark, nil
+		}
+		r.cost = n
+		t := r.trip
+		if t == nil {
+			if t = r.depart(n, now, s.options.Life, s.most(l)); t == nil {
+				r.mu.Unlock()
+				return s.alone(ctx, r, l, op)
+			}
+			r.mu.Unlock()
+			a, m, err := s.inner.One(ctx, l, r.key, stint.Op{Min: n, Max: n + t.more})
+			s.arrive(r, l, t, &a, m, err)
+			if err == nil && a.Granted < n {
+				return s.refused(ctx, r, l, op, a, m)
+			}
+			return a, m, err
+		}
+		if try > mostTrips {
+			r.mu.Unlock()
+			return s.alone(ctx, r, l, op)
+		}
+		promised := t.coming >= n
+		if promised {
+			t.promise(n)
+		}
 		r.mu.Unlock()
-		return a, b.mark, nil
+		a, m, served, err := s.await(ctx, r, l, n, t, promised)
+		if served || err != nil {
+			return a, m, err
+		}
 	}
-	r.cost = n
-	if t := r.trip; t != nil && t.coming >= n {
-		t.coming -= n
-		r.mu.Unlock()
-		return s.await(ctx, r, l, op, t)
-	}
-	t := r.depart(n, now, s.options.Life, s.most(l))
-	r.mu.Unlock()
-	if t == nil {
-		return s.alone(ctx, r, l, op)
-	}
-	a, m, err := s.inner.One(ctx, l, key, stint.Op{Min: n, Max: n + t.more})
-	s.arrive(r, l, t, &a, m, err)
-	if err == nil && a.Granted < n {
-		return s.refused(ctx, r, l, op, a, m)
-	}
-	return a, m, err
 }
+
+// mostTrips is how many trips of others a call waits for before it goes to the store by itself. Each takes about as long as that would;
+// and calls that go by themselves, all on one key, would be in each other's way there.
+const mostTrips = 3
 
 // recall returns the lease of a key that is to have one: it came twice of late, or has one already. nil sends the call straight to
 // the store.
@@ -104,22 +121,44 @@ func (s *Store) spendAny(r *lease, l *stint.Limit, n, now int64) (b *block, left
 	return r.spend(l, n, now)
 }
 
-// await waits for what another call's trip brings, which is enough for this one unless calls that came later were served first.
-func (s *Store) await(ctx context.Context, r *lease, l *stint.Limit, op stint.Op, t *trip) (stint.Answer, stint.Mark, error) {
+// await waits for another call's trip, and takes what it promised, if it did. Units that were promised are kept for those who wait: calls
+// that come meanwhile, and are quicker than it takes to wake somebody, would have them all.
+func (s *Store) await(ctx context.Context, r *lease, l *stint.Limit, n int64, t *trip, promised bool) (a stint.Answer, m stint.Mark, served bool, err error) {
 	select {
 	case <-t.done:
 	case <-ctx.Done():
-		return stint.Answer{}, 0, ctx.Err()
+		if promised {
+			s.forgo(r, t, n)
+		}
+		return a, m, false, ctx.Err()
 	}
+	if !promised {
+		return a, m, false, nil
+	}
+	b, now := t.block, s.now()
+	got := b != nil && t.collect(n)
+	lost := t.leave()
+	if got && b.lives(now) && same(b.limit, l) {
+		a, m, served = b.answer(n, max(0, b.left.Load())+r.beside.Load(), now), b.mark, true
+	} else if got {
+		lost += n // they came too late to be spent
+	}
+	s.counts.expired.Add(lost)
+	return a, m, served, nil
+}
+
+// forgo gives up what was promised to a caller who waits no more.
+func (s *Store) forgo(r *lease, t *trip, n int64) {
 	r.mu.Lock()
-	now := s.now()
-	b, left := s.spendAny(r, l, op.Max, now)
-	beside := r.beside.Load()
-	r.mu.Unlock()
-	if b != nil {
-		return b.answer(op.Max, left+beside, now), b.mark, nil
+	defer r.mu.Unlock()
+	select {
+	case <-t.done:
+		s.counts.expired.Add(t.leave())
+	default:
+		t.coming += n
+		t.promised -= n
+		t.waiting.Add(-1)
 	}
-	return s.alone(ctx, r, l, op)
 }
 
 // alone asks the store for this call only.
@@ -211,6 +250,10 @@ func (s *Store) arrive(r *lease, l *stint.Limit, t *trip, a *stint.Answer, m sti
 		if r.gone || s.closed.Load() || t.epoch != r.epoch || !b.lives(now) {
 			s.giveBack(r, b, now)
 		} else {
+			kept := min(more, t.promised)
+			b.left.Add(-kept)
+			t.kept.Store(kept)
+			t.block = b
 			s.giveBack(r, r.install(b, now), now)
 		}
 	}

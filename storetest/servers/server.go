@@ -297,6 +297,13 @@ func (s *Server) Exec(t testing.TB, statement string) {
 	}
 }
 
+// PID is the number of the server's process.
+func (s *Server) PID() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.command.Process.Pid
+}
+
 // Address is the URL of a database of that name.
 func (s *Server) Address(database string) string { return s.program.address(s.dir, s.port, database) }
 

@@ -43,6 +43,7 @@ var parts = []part{
 	{"pauses", pauses},
 	{"http", httpPath},
 	{"redis", onRedis},
+	{"sql", onSQL},
 }
 
 func main() {
@@ -250,9 +251,31 @@ func onRedis(r run) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		text += bench.RedisTable(row, figures) + "\n"
+		text += bench.SharedTable(row, figures) + "\n"
 	}
 	return r.heading("one redis-server on the same machine, %d rounds of %v each", r.effort.Rounds, 5*r.effort.Slice) + text, nil
+}
+
+func onSQL(r run) (string, error) {
+	text := ""
+	for _, kind := range bench.SQLKinds() {
+		server, err := kind.Start()
+		if err != nil {
+			return "", err
+		}
+		for _, row := range bench.SQLRows(min(100_000, r.many)) {
+			fmt.Fprintf(os.Stderr, "  %s, %s\n", kind.Name, row.Name)
+			figures, err := row.Run(server, kind.Contestants, bench.Effort{Rounds: r.effort.Rounds, Slice: 10 * r.effort.Slice})
+			if err != nil {
+				server.Close()
+				return "", err
+			}
+			row.Name = kind.Name + ", " + row.Name
+			text += bench.SharedTable(row, figures) + "\n"
+		}
+		server.Close()
+	}
+	return r.heading("one durable server on the same machine, %d rounds of %v each", r.effort.Rounds, 10*r.effort.Slice) + text, nil
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/1e6) }

@@ -39,7 +39,7 @@ func TestContestantsDecideRightly(t *testing.T) {
 // Deciders that grant all, or nothing, are found out.
 func TestWrongDecisionsAreCounted(t *testing.T) {
 	never := Contestant{Name: "never", New: func(Limit) (*Subject, error) {
-		return shared(func(string) bool { return false }), nil
+		return shared(func([]string) int { return 0 }), nil
 	}}
 	for _, row := range Rows(2000, 2000) {
 		figures, err := row.Run([]Contestant{never}, Effort{Rounds: 1})

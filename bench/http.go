@@ -90,13 +90,18 @@ func served(h http.Handler) *Subject {
 		r.RemoteAddr = "192.0.2.1:1234"
 		r.Header.Set(keyHeader, "")
 		key := r.Header[keyHeader]
-		return each(func(k string) bool {
-			clear(w.header)
-			w.status = http.StatusOK
-			key[0] = k
-			h.ServeHTTP(w, r)
-			return w.status == http.StatusOK
-		})
+		return func(keys []string) (granted int) {
+			for _, k := range keys {
+				clear(w.header)
+				w.status = http.StatusOK
+				key[0] = k
+				h.ServeHTTP(w, r)
+				if w.status == http.StatusOK {
+					granted++
+				}
+			}
+			return granted
+		}
 	}}
 }
 

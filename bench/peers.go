@@ -57,7 +57,14 @@ func (k *keyed[L]) get(key string) L {
 
 func newXTime(l Limit) (*Subject, error) {
 	limiters := newKeyed(func() *rate.Limiter { return rate.NewLimiter(rate.Every(l.Every), int(l.Burst)) })
-	return shared(func(key string) bool { return limiters.get(key).Allow() }), nil
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if limiters.get(key).Allow() {
+				granted++
+			}
+		}
+		return granted
+	}), nil
 }
 
 func newGoLimiter(l Limit) (*Subject, error) {
@@ -71,9 +78,13 @@ func newGoLimiter(l Limit) (*Subject, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	s := shared(func(key string) bool {
-		_, _, _, ok, err := store.Take(ctx, key)
-		return ok && err == nil
+	s := shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if _, _, _, ok, err := store.Take(ctx, key); ok && err == nil {
+				granted++
+			}
+		}
+		return granted
 	})
 	s.Close = func() { _ = store.Close(ctx) }
 	return s, nil
@@ -92,9 +103,13 @@ func newThrottled(l Limit) (*Subject, error) {
 		return nil, err
 	}
 	ctx := context.Background()
-	return shared(func(key string) bool {
-		limited, _, err := limiter.RateLimitCtx(ctx, key, 1)
-		return !limited && err == nil
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if limited, _, err := limiter.RateLimitCtx(ctx, key, 1); !limited && err == nil {
+				granted++
+			}
+		}
+		return granted
 	}), nil
 }
 
@@ -105,9 +120,13 @@ func newUlule(l Limit) (*Subject, error) {
 	})
 	limits := limiter.New(store, limiter.Rate{Period: l.Window(), Limit: l.Burst})
 	ctx := context.Background()
-	return shared(func(key string) bool {
-		c, err := limits.Get(ctx, key)
-		return err == nil && !c.Reached
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if c, err := limits.Get(ctx, key); err == nil && !c.Reached {
+				granted++
+			}
+		}
+		return granted
 	}), nil
 }
 
@@ -117,22 +136,48 @@ func newHTTPRate(l Limit) (*Subject, error) {
 	return &Subject{NewDecider: func() Decider {
 		w := &discard{header: http.Header{}}
 		r := &http.Request{}
-		return each(func(key string) bool { return !limits.OnLimit(w, r, key) })
+		return func(keys []string) (granted int) {
+			for _, key := range keys {
+				if !limits.OnLimit(w, r, key) {
+					granted++
+				}
+			}
+			return granted
+		}
 	}}, nil
 }
 
 func newFailsafe(l Limit) (*Subject, error) {
 	limiters := newKeyed(func() ratelimiter.RateLimiter[any] { return ratelimiter.NewBursty[any](uint(l.Burst), l.Window()) })
-	return shared(func(key string) bool { return limiters.get(key).TryAcquirePermit() }), nil
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if limiters.get(key).TryAcquirePermit() {
+				granted++
+			}
+		}
+		return granted
+	}), nil
 }
 
 func newJuju(l Limit) (*Subject, error) {
 	limiters := newKeyed(func() *ratelimit.Bucket { return ratelimit.NewBucket(l.Every, l.Burst) })
-	return shared(func(key string) bool { return limiters.get(key).TakeAvailable(1) == 1 }), nil
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if limiters.get(key).TakeAvailable(1) == 1 {
+				granted++
+			}
+		}
+		return granted
+	}), nil
 }
 
 // newUber ignores the limit: its rate is set so high that it never waits.
 func newUber(Limit) (*Subject, error) {
 	limits := uber.New(1e9)
-	return shared(func(string) bool { limits.Take(); return true }), nil
+	return shared(func(keys []string) int {
+		for range keys {
+			limits.Take()
+		}
+		return len(keys)
+	}), nil
 }

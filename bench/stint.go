@@ -46,13 +46,26 @@ func subject(ask func(*stint.Limiter) *Subject, limits ...stint.Limit) (*Subject
 	return s, nil
 }
 
-func allow(l *stint.Limiter) *Subject { return shared(l.Allow) }
+func allow(l *stint.Limiter) *Subject {
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if l.Allow(key) {
+				granted++
+			}
+		}
+		return granted
+	})
+}
 
 func take(l *stint.Limiter) *Subject {
 	ctx := context.Background()
-	return shared(func(key string) bool {
-		d, err := l.Take(ctx, key, 1)
-		return d.Allowed && err == nil
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			if d, err := l.Take(ctx, key, 1); d.Allowed && err == nil {
+				granted++
+			}
+		}
+		return granted
 	})
 }
 
@@ -162,17 +175,18 @@ func Strategies() []Contestant {
 // lend takes a slot and gives it back.
 func lend(l *stint.Limiter) *Subject {
 	ctx := context.Background()
-	return shared(func(key string) bool {
-		d, err := l.Take(ctx, key, 1)
-		if err != nil {
-			return false
+	return shared(func(keys []string) (granted int) {
+		for _, key := range keys {
+			d, err := l.Take(ctx, key, 1)
+			receipt, ok := d.Receipt()
+			if err != nil || !ok {
+				continue
+			}
+			if _, err = l.Refund(ctx, receipt); err == nil {
+				granted++
+			}
 		}
-		receipt, ok := d.Receipt()
-		if !ok {
-			return false
-		}
-		_, err = l.Refund(ctx, receipt)
-		return err == nil
+		return granted
 	})
 }
 

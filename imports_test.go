@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"lease":      {"."},
 	"limittest":  {".", "*"},
 	"storetest":  {".", "record", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "limittest", "*"},
-	"service":    {".", "policy", "httplimit", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "*"},
+	"service":    {".", "policy", "httplimit", "record", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "*"},
 	"bench":      {".", "policy", "httplimit", "sqlstore", "redisstore", "batch", "deny", "failover", "lease", "storetest", "*"},
 	"examples":   {".", "policy", "httplimit", "*"},
 	"docs":       {"."},

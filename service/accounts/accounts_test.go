@@ -212,7 +212,7 @@ func TestValues(t *testing.T) {
 			t.Errorf("wildcards %v", list)
 		}
 		// Page by page, all are listed once, though several are of one subject.
-		ok(t, a.SetOverride(ctx, Override{KindUser, "team-a", "daily", "8/day"}))
+		ok(t, a.SetOverride(ctx, Override{KindUser, "team-a", "burst", "8/second"}))
 		var paged []Override
 		for place := (Override{}); ; place = paged[len(paged)-1] {
 			page := must[[]Override](t)(a.Overrides(ctx, "", place, 1))

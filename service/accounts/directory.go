@@ -176,7 +176,7 @@ func (d *Directory) wait(ctx context.Context, hash [sha256.Size]byte) (*flight, 
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 		}
 		if f.err != nil || d.options.Now().Sub(f.entry.read) < Fresh {
-			return f, nil
+			return f, nil //nolint:nilerr // its error is for who reads the flight
 		}
 	}
 }

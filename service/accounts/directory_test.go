@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -91,11 +92,15 @@ func TestLooksAreCached(t *testing.T) {
 		if _, err := d.Look(ctx, unknown, ""); !errors.Is(err, policy.ErrInvalidKey) {
 			t.Fatal(err)
 		}
-		if _, err := d.Look(ctx, "stint_no", ""); !errors.Is(err, policy.ErrInvalidKey) {
-			t.Fatal(err)
+		slip := []byte(secret)
+		slip[20] = digits[(strings.IndexByte(digits, slip[20])+1)%len(digits)]
+		for _, malformed := range []string{"stint_no", string(slip)} {
+			if _, err := d.Look(ctx, malformed, ""); !errors.Is(err, policy.ErrInvalidKey) {
+				t.Fatal(err)
+			}
 		}
 	}
-	if s := d.Stats(); s.Asked != 2 || s.Kept != 2 || s.Looks != 300 {
+	if s := d.Stats(); s.Asked != 2 || s.Kept != 2 || s.Looks != 400 {
 		t.Errorf("%+v", s)
 	}
 	for range 10 { // a busy key is asked for beside the calls, once a second

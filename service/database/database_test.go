@@ -79,7 +79,7 @@ func TestMigrationsAreLocked(t *testing.T) {
 			if err := db.dialect.lock.SessionLock(t.Context(), session); err != nil {
 				t.Fatal(err)
 			}
-			if another, err := Open(t.Context(), address, Options{Timeout: 300 * time.Millisecond}); err == nil || !strings.Contains(err.Error(), "lock of the migrations") {
+			if another, err := Open(t.Context(), address, Options{Timeout: 3 * time.Second}); err == nil || !strings.Contains(err.Error(), "lock of the migrations") {
 				t.Errorf("while the lock is held: %v, %v", another, err)
 			}
 			if err := db.dialect.lock.SessionUnlock(t.Context(), session); err != nil {

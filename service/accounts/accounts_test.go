@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -207,8 +208,23 @@ func TestValues(t *testing.T) {
 		if plans := must[[]Plan](t)(a.Plans(ctx)); len(plans) != 1 {
 			t.Errorf("plans %+v", plans)
 		}
-		if list := must[[]Override](t)(a.Overrides(ctx, KindWildcard, "", 0)); len(list) != 3 {
+		if list := must[[]Override](t)(a.Overrides(ctx, KindWildcard, Override{}, 0)); len(list) != 3 {
 			t.Errorf("wildcards %v", list)
+		}
+		// Page by page, all are listed once, though several are of one subject.
+		ok(t, a.SetOverride(ctx, Override{KindUser, "team-a", "burst", "8/second"}))
+		var paged []Override
+		for place := (Override{}); ; place = paged[len(paged)-1] {
+			page := must[[]Override](t)(a.Overrides(ctx, "", place, 1))
+			if len(page) == 0 {
+				break
+			}
+			if paged = append(paged, page...); len(paged) > 9 {
+				break
+			}
+		}
+		if whole := must[[]Override](t)(a.Overrides(ctx, "", Override{}, 0)); len(whole) != 5 || !slices.Equal(paged, whole) {
+			t.Errorf("page by page %v, of %v", paged, whole)
 		}
 		ok(t, a.DeletePlan(ctx, "pro"))
 		want("of a plan that is gone", secretA, "daily", "")
@@ -247,6 +263,22 @@ func TestBootstrapAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A start that is cut off between the user and its key leaves neither, and the next one makes both.
+func TestBootstrapCutOff(t *testing.T) {
+	onEach(t, func(t *testing.T, a *Accounts) {
+		ctx := t.Context()
+		taken := must[sql.Result](t)
+		taken(a.db.Exec(ctx, "ALTER TABLE api_key RENAME TO api_key_away"))
+		if secret, err := a.Bootstrap(ctx); err == nil || secret != "" {
+			t.Errorf("without a table for keys: %q, %v", secret, err)
+		}
+		taken(a.db.Exec(ctx, "ALTER TABLE api_key_away RENAME TO api_key"))
+		if secret, err := a.Bootstrap(ctx); err != nil || secret == "" {
+			t.Errorf("afterwards: %q, %v", secret, err)
+		}
+	})
 }
 
 // Secrets are as random as they say, and a slip in one is not looked up.

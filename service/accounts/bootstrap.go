@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/database"
 )
 
 // FirstUser is the name of the user that [Accounts.Bootstrap] makes.
@@ -17,12 +18,19 @@ func (a *Accounts) Bootstrap(ctx context.Context) (secret string, err error) {
 	if err != nil || !empty {
 		return "", err
 	}
-	if _, err := a.CreateUser(ctx, FirstUser, ""); err != nil {
-		if errors.Is(err, ErrExists) {
-			return "", nil
+	// Both or none: a user without a key would never get one, as the next start finds a user.
+	err = a.db.In(ctx, func(tx database.Doer) error {
+		if _, err := a.insertUser(ctx, tx, FirstUser, ""); err != nil {
+			return err
 		}
+		_, secret, err = a.insertKey(ctx, tx, FirstUser, KeyOptions{Scopes: policy.ScopeRoutes | policy.ScopeDecide, Label: "made at the first start"})
+		return err
+	})
+	if errors.Is(err, ErrExists) {
+		return "", nil // another process was first
+	}
+	if err != nil {
 		return "", err
 	}
-	_, secret, err = a.CreateKey(ctx, FirstUser, KeyOptions{Scopes: policy.ScopeRoutes | policy.ScopeDecide, Label: "made at the first start"})
-	return secret, err
+	return secret, nil
 }

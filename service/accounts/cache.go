@@ -13,8 +13,11 @@ import (
 type entry struct {
 	identity   *identity // nil: nobody
 	read       time.Time
-	refreshing atomic.Bool  // it is being asked for anew
-	used       atomic.Int64 // when it was last used, in seconds since 1970; 0 if it was not, or that has been written
+	refreshing atomic.Bool // it is being asked for anew
+
+	// used is when it was last used, in seconds since 1970; 0 if it was not, or that has been written. The answer that comes after this
+	// one shares it, so that a call which is still at this one is not forgotten.
+	used *atomic.Int64
 }
 
 func (e *entry) answer(now time.Time) (*policy.Caller, error) {
@@ -86,9 +89,12 @@ func (c *cache) put(hash [sha256.Size]byte, f *flight) {
 	defer s.mu.Unlock()
 	old := s.entries[hash]
 	if old != nil {
-		f.entry.used.Store(old.used.Load())
-	} else if len(s.entries) >= c.perShard {
-		s.evict()
+		f.entry.used = old.used
+	} else {
+		f.entry.used = new(atomic.Int64)
+		if len(s.entries) >= c.perShard {
+			s.evict()
+		}
 	}
 	s.entries[hash] = f.entry
 	delete(s.flights, hash)

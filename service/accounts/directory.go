@@ -114,7 +114,7 @@ func (d *Directory) Close() error {
 // [ErrUnavailable], wrapped.
 func (d *Directory) Look(ctx context.Context, secret, address string) (*policy.Caller, error) {
 	d.stats.looks.Add(1)
-	hash, good := hashOf(secret)
+	hash, good := fingerprint(secret)
 	if !good {
 		return nil, policy.ErrInvalidKey
 	}
@@ -128,6 +128,8 @@ func (d *Directory) Look(ctx context.Context, secret, address string) (*policy.C
 			}
 			return e.answer(now)
 		}
+	} else if !sumFits(secret) {
+		return nil, policy.ErrInvalidKey
 	}
 	return d.ask(ctx, hash, e, address)
 }
@@ -176,7 +178,7 @@ func (d *Directory) wait(ctx context.Context, hash [sha256.Size]byte) (*flight, 
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 		}
 		if f.err != nil || d.options.Now().Sub(f.entry.read) < Fresh {
-			return f, nil
+			return f, nil //nolint:nilerr // its error is for who reads the flight
 		}
 	}
 }

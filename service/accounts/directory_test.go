@@ -1,9 +1,11 @@
 package accounts
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -90,11 +92,15 @@ func TestLooksAreCached(t *testing.T) {
 		if _, err := d.Look(ctx, unknown, ""); !errors.Is(err, policy.ErrInvalidKey) {
 			t.Fatal(err)
 		}
-		if _, err := d.Look(ctx, "stint_no", ""); !errors.Is(err, policy.ErrInvalidKey) {
-			t.Fatal(err)
+		slip := []byte(secret)
+		slip[20] = digits[(strings.IndexByte(digits, slip[20])+1)%len(digits)]
+		for _, malformed := range []string{"stint_no", string(slip)} {
+			if _, err := d.Look(ctx, malformed, ""); !errors.Is(err, policy.ErrInvalidKey) {
+				t.Fatal(err)
+			}
 		}
 	}
-	if s := d.Stats(); s.Asked != 2 || s.Kept != 2 || s.Looks != 300 {
+	if s := d.Stats(); s.Asked != 2 || s.Kept != 2 || s.Looks != 400 {
 		t.Errorf("%+v", s)
 	}
 	for range 10 { // a busy key is asked for beside the calls, once a second
@@ -104,6 +110,53 @@ func TestLooksAreCached(t *testing.T) {
 	}
 	if s := d.Stats(); s.Asked != 12 {
 		t.Errorf("asked %d times", s.Asked)
+	}
+}
+
+// A use is written although the answer that it had was replaced meanwhile.
+func TestUseOfAnAnswerThatIsReplaced(t *testing.T) {
+	a := open(t, "sqlite:"+filepath.Join(t.TempDir(), "a.db"))
+	d, c := directed(t, a, DirectoryOptions{})
+	ctx := t.Context()
+	must[*User](t)(a.CreateUser(ctx, "alice", ""))
+	key, secret, err := a.CreateKey(ctx, "alice", KeyOptions{})
+	ok(t, err)
+	must[*policy.Caller](t)(d.Look(ctx, secret, ""))
+	hash, _ := hashOf(secret)
+	old := d.cache.get(hash)
+	c.pass(time.Second)
+	<-d.flight(hash).done
+	must[*policy.Caller](t)(old.answer(c.now()))
+	ok(t, d.WriteUses(ctx))
+	if used := must[*Key](t)(a.Key(ctx, key.ID)).LastUsedAt; used == nil || used.Unix() != c.now().Unix() {
+		t.Errorf("last used at %v, now is %v", used, c.now())
+	}
+}
+
+// A database that is back is asked again, and what was revoked meanwhile is so for a directory of another process, too.
+func TestAccountsLostAndBack(t *testing.T) {
+	address := "sqlite:" + filepath.Join(t.TempDir(), "a.db")
+	a, b := open(t, address), open(t, address)
+	d, c := directed(t, a, DirectoryOptions{})
+	ctx := t.Context()
+	must[*User](t)(b.CreateUser(ctx, "alice", ""))
+	key, secret, err := b.CreateKey(ctx, "alice", KeyOptions{})
+	ok(t, err)
+	must[*policy.Caller](t)(d.Look(ctx, secret, ""))
+	gone := must[sql.Result](t)
+	gone(b.db.Exec(ctx, "ALTER TABLE api_key RENAME TO api_key_away"))
+	c.pass(Fresh)
+	must[*policy.Caller](t)(d.Look(ctx, secret, ""))
+	if !d.Stats().Lost {
+		t.Error("it is not lost")
+	}
+	gone(b.db.Exec(ctx, "ALTER TABLE api_key_away RENAME TO api_key"))
+	ok(t, b.RevokeKey(ctx, key.ID))
+	if _, err := d.Look(ctx, secret, ""); !errors.Is(err, policy.ErrInvalidKey) {
+		t.Errorf("revoked by another process while the database was lost: %v", err)
+	}
+	if d.Stats().Lost {
+		t.Error("it is still lost")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/database"
 )
 
 // Key is an API key as far as it may be shown.
@@ -74,25 +75,29 @@ func (a *Accounts) CreateKey(ctx context.Context, user string, o KeyOptions) (k 
 	case o.Scopes == 0:
 		o.Scopes = policy.ScopeRoutes
 	}
+	id, secret, err := a.insertKey(ctx, a.db, user, o)
+	if err != nil {
+		return nil, "", err
+	}
+	k, err = a.Key(ctx, id)
+	return k, secret, err
+}
+
+func (a *Accounts) insertKey(ctx context.Context, do database.Doer, user string, o KeyOptions) (id, secret string, err error) {
 	var owner int64
-	if err := a.db.QueryRow(ctx, "SELECT id FROM {user} WHERE name = ?", user).Scan(&owner); err != nil {
-		return nil, "", none(err)
+	if err := do.QueryRow(ctx, "SELECT id FROM {user} WHERE name = ?", user).Scan(&owner); err != nil {
+		return "", "", none(err)
 	}
 	for range 8 { // an id that is taken already is one of 2^47
-		secret, id := newSecret()
+		secret, id = newSecret()
 		hash, _ := hashOf(secret)
-		_, err = a.db.Exec(ctx, "INSERT INTO api_key (id, user_id, hash, scopes, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			id, owner, hash[:], int(o.Scopes), o.Label, now.Unix(), seconds(o.Expires))
-		if errors.Is(err, ErrExists) {
-			continue
+		_, err = do.Exec(ctx, "INSERT INTO api_key (id, user_id, hash, scopes, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			id, owner, hash[:], int(o.Scopes), o.Label, a.now().Unix(), seconds(o.Expires))
+		if !errors.Is(err, ErrExists) {
+			break
 		}
-		if err != nil {
-			return nil, "", err
-		}
-		k, err = a.Key(ctx, id)
-		return k, secret, err
 	}
-	return nil, "", err
+	return id, secret, err
 }
 
 const keyColumns = "SELECT k.id, u.name, k.scopes, k.label, k.created_at, k.last_used_at, k.expires_at, k.revoked_at FROM api_key k JOIN {user} u ON u.id = k.user_id"

@@ -52,6 +52,19 @@ func checksum(body []byte) (text [checksumLength]byte) {
 // hashOf is what the database knows of a secret, and false for a text that cannot be one. It has 160 random bits, so it needs no salt and
 // no slow hash; and since the database is asked for the hash, no comparison of secrets can be timed.
 func hashOf(secret string) (hash [sha256.Size]byte, wellFormed bool) {
+	hash, wellFormed = fingerprint(secret)
+	return hash, wellFormed && sumFits(secret)
+}
+
+// sumFits says whether the checksum of a secret of the right shape is that of its characters.
+func sumFits(secret string) bool {
+	const body = secretLength - checksumLength
+	sum := checksum([]byte(secret[:body]))
+	return string(sum[:]) == secret[body:]
+}
+
+// fingerprint is hashOf without the checksum, which a secret that is known already need not show again.
+func fingerprint(secret string) (hash [sha256.Size]byte, shaped bool) {
 	if len(secret) != secretLength || secret[:len(prefix)] != prefix {
 		return hash, false
 	}
@@ -61,10 +74,6 @@ func hashOf(secret string) (hash [sha256.Size]byte, wellFormed bool) {
 		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return hash, false
 		}
-	}
-	const body = secretLength - checksumLength
-	if checksum(text[:body]) != [checksumLength]byte(text[body:]) {
-		return hash, false
 	}
 	return sha256.Sum256(text[:]), true
 }

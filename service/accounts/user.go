@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/stint-go/stint/service/database"
 )
 
 // User is somebody who calls. Limits count per user, over all keys.
@@ -28,8 +30,12 @@ func (a *Accounts) CreateUser(ctx context.Context, name, plan string) (*User, er
 			return nil, err
 		}
 	}
+	return a.insertUser(ctx, a.db, name, plan)
+}
+
+func (a *Accounts) insertUser(ctx context.Context, do database.Doer, name, plan string) (*User, error) {
 	now := a.now()
-	if _, err := a.db.Exec(ctx, "INSERT INTO {user} (name, plan, created_at) VALUES (?, ?, ?)", name, plan, now.Unix()); err != nil {
+	if _, err := do.Exec(ctx, "INSERT INTO {user} (name, plan, created_at) VALUES (?, ?, ?)", name, plan, now.Unix()); err != nil {
 		return nil, err
 	}
 	return &User{Name: name, Plan: plan, CreatedAt: time.Unix(now.Unix(), 0).UTC()}, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -45,9 +46,10 @@ func (a *Accounts) UnsetOverride(ctx context.Context, kind, subject, limit strin
 	return changed(a.db.Exec(ctx, "DELETE FROM limit_override WHERE kind = ? AND subject = ? AND limit_id = ?", kind, subject, limit))
 }
 
-// Overrides are all of a kind, or of all kinds if it is empty, at most n from behind the subject after on.
-func (a *Accounts) Overrides(ctx context.Context, kind, after string, n int) ([]Override, error) {
-	where, values := " WHERE subject > ?", []any{after}
+// Overrides are all of a kind, or of all kinds if it is empty, by subject, kind and limit: at most n, from behind the one after on. Of
+// that the value does not matter, and the zero value is before all.
+func (a *Accounts) Overrides(ctx context.Context, kind string, after Override, n int) ([]Override, error) {
+	where, values := " WHERE (subject, kind, limit_id) > (?, ?, ?)", []any{after.Subject, after.Kind, after.Limit}
 	if kind != "" {
 		where, values = where+" AND kind = ?", append(values, kind)
 	}
@@ -56,6 +58,19 @@ func (a *Accounts) Overrides(ctx context.Context, kind, after string, n int) ([]
 		err = r.Scan(&o.Kind, &o.Subject, &o.Limit, &o.Value)
 		return o, err
 	})
+}
+
+// ParsePlace reads whose value of which limit is meant, written KIND/SUBJECT/LIMIT as in the admin API's paths. Empty is the zero value.
+func ParsePlace(text string) (o Override, err error) {
+	if text == "" {
+		return o, nil
+	}
+	kind, rest, _ := strings.Cut(text, "/")
+	last := strings.LastIndexByte(rest, '/')
+	if last < 0 {
+		return o, &InvalidError{fmt.Sprintf("the place %q", text), "KIND/SUBJECT/LIMIT, such as user/alice/hourly"}
+	}
+	return Override{Kind: kind, Subject: rest[:last], Limit: rest[last+1:]}, nil
 }
 
 func (o *Override) check() error {

@@ -172,7 +172,11 @@ func (a *api) unsetPlanValue(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) overrides(w http.ResponseWriter, r *http.Request) {
 	after, n := page(r)
-	overrides, err := a.accounts.Overrides(r.Context(), r.URL.Query().Get("kind"), after, n)
+	place, err := accounts.ParsePlace(after)
+	var overrides []accounts.Override
+	if err == nil {
+		overrides, err = a.accounts.Overrides(r.Context(), r.URL.Query().Get("kind"), place, n)
+	}
 	answer(w, http.StatusOK, list("overrides", overrides), err)
 }
 

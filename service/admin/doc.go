@@ -7,7 +7,7 @@
 //	GET    /v1/keys/{id}                         DELETE /v1/keys/{id}     revokes it
 //	GET    /v1/plans                             GET, DELETE /v1/plans/{name}
 //	PUT    /v1/plans/{name}/values/{limit}       {"value": "100/hour"}    DELETE takes it away
-//	GET    /v1/overrides[?kind=user&after=…]     PUT, DELETE /v1/overrides/{kind}/{subject}/{limit}
+//	GET    /v1/overrides[?kind=user&after=KIND/SUBJECT/LIMIT]  PUT, DELETE /v1/overrides/{kind}/{subject}/{limit}
 //
 // Every request carries "Authorization: Bearer TOKEN", compared in constant time. Errors are problem details (RFC 9457). It is for a
 // listener of its own, on this machine or a private network.

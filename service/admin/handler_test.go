@@ -108,6 +108,8 @@ func TestAccountsOverHTTP(t *testing.T) {
 		{"PUT", "/v1/overrides/key/nothing/hourly", `{"value": "7/hour"}`, 404, "none"},
 		{"PUT", "/v1/overrides/team/x/hourly", `{"value": "7/hour"}`, 422, "kind"},
 		{"GET", "/v1/overrides?kind=user", "", 200, "subject:alice"},
+		{"GET", "/v1/overrides?after=user/alice/hourly", "", 200, "[map[kind:wildcard"},
+		{"GET", "/v1/overrides?after=alice", "", 422, "KIND/SUBJECT/LIMIT"},
 		{"DELETE", "/v1/overrides/user/alice/hourly", "", 200, "alice"},
 		{"POST", "/v1/keys", `{"user": "nobody"}`, 404, "none"},
 		{"POST", "/v1/keys", `{"user": "alice", "scopes": ["all"]}`, 422, "scope"},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -58,6 +59,60 @@ func TestMigrateAtOnce(t *testing.T) {
 			})
 		}
 		wait.Wait()
+	})
+}
+
+// One process makes the tables at a time, and one that waits does not wait for longer than it was told.
+func TestMigrationsAreLocked(t *testing.T) {
+	for name, address := range map[string]string{"MariaDB": servers.MariaDB(t).Database(t), "PostgreSQL": servers.Postgres(t).Database(t)} {
+		t.Run(name, func(t *testing.T) {
+			db, err := Connect(address, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			session, err := db.sql.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer session.Close()
+			if err := db.dialect.lock.SessionLock(t.Context(), session); err != nil {
+				t.Fatal(err)
+			}
+			if another, err := Open(t.Context(), address, Options{Timeout: 3 * time.Second}); err == nil || !strings.Contains(err.Error(), "lock of the migrations") {
+				t.Errorf("while the lock is held: %v, %v", another, err)
+			}
+			if err := db.dialect.lock.SessionUnlock(t.Context(), session); err != nil {
+				t.Fatal(err)
+			}
+			another, err := Open(t.Context(), address, Options{MaxConnections: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := another.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A table of another program is left alone.
+func TestForeignTables(t *testing.T) {
+	onEach(t, func(t *testing.T, address string) {
+		db, err := Connect(address, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(t.Context(), "CREATE TABLE {user} (id INTEGER)"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "a database of its own") {
+			t.Error(err)
+		}
+		if _, err := db.Exec(t.Context(), "INSERT INTO {user} (id) VALUES (1)"); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

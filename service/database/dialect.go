@@ -16,20 +16,21 @@ type dialect struct {
 	name     string // of the folder of migrations
 	driver   string
 	migrator goose.Dialect
-	user     string // the table user, quoted
-	numbered bool   // parameters are $1, $2, …
+	user     string        // the table user, quoted
+	numbered bool          // parameters are $1, $2, …
+	lock     *advisoryLock // of the migrations; nil if a migration locks all by itself
 	unique   func(err error) bool
 }
 
 var (
-	sqliteDialect = dialect{"sqlite", "sqlite3", goose.DialectSQLite3, `"user"`, false, func(err error) bool {
+	sqliteDialect = dialect{"sqlite", "sqlite3", goose.DialectSQLite3, `"user"`, false, nil, func(err error) bool {
 		return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY)
 	}}
-	postgresDialect = dialect{"postgres", "pgx", goose.DialectPostgres, `"user"`, true, func(err error) bool {
+	postgresDialect = dialect{"postgres", "pgx", goose.DialectPostgres, `"user"`, true, postgresLock, func(err error) bool {
 		wrong, ok := errors.AsType[*pgconn.PgError](err)
 		return ok && wrong.Code == "23505"
 	}}
-	mysqlDialect = dialect{"mysql", "mysql", goose.DialectMySQL, "`user`", false, func(err error) bool {
+	mysqlDialect = dialect{"mysql", "mysql", goose.DialectMySQL, "`user`", false, mysqlLock, func(err error) bool {
 		wrong, ok := errors.AsType[*mysql.MySQLError](err)
 		return ok && wrong.Number == 1062
 	}}

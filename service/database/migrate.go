@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -20,7 +21,8 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("database: its tables are of version %d and this process knows %d: a newer stint has used it; update this one", e.Found, e.Known)
 }
 
-// migrateTries is how often migrations are tried: another process may be at them in the same moment, and then this one finds them done.
+// migrateTries is how often migrations are tried: where the dialect has no lock another process may be at them in the same moment, and
+// then this one finds them done.
 const (
 	migrateTries = 20
 	migrateWait  = 100 * time.Millisecond
@@ -37,7 +39,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 	for try := 1; ; try++ {
 		err := db.migrate(ctx, folder)
-		if _, newer := err.(*VersionError); err == nil || newer || try == migrateTries || ctx.Err() != nil { //nolint:errorlint // it is ours
+		if _, newer := err.(*VersionError); err == nil || newer || db.dialect.lock != nil || try == migrateTries || ctx.Err() != nil { //nolint:errorlint // it is ours
 			return err
 		}
 		pause := time.NewTimer(migrateWait)
@@ -51,7 +53,11 @@ func (db *DB) Migrate(ctx context.Context) error {
 }
 
 func (db *DB) migrate(ctx context.Context, folder fs.FS) error {
-	provider, err := goose.NewProvider(db.dialect.migrator, db.sql, folder, goose.WithTableName("stint_migration"), goose.WithDisableGlobalRegistry(true))
+	options := []goose.ProviderOption{goose.WithTableName("stint_migration"), goose.WithDisableGlobalRegistry(true)}
+	if db.dialect.lock != nil {
+		options = append(options, goose.WithSessionLocker(db.dialect.lock))
+	}
+	provider, err := goose.NewProvider(db.dialect.migrator, db.sql, folder, options...)
 	if err != nil {
 		return fmt.Errorf("database: %w", db.conceal(err))
 	}
@@ -63,8 +69,14 @@ func (db *DB) migrate(ctx context.Context, folder fs.FS) error {
 	if known := sources[len(sources)-1].Version; found > known {
 		return &VersionError{found, known}
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	_, err = provider.Up(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "already exists"):
+		return fmt.Errorf("database: a table of one of its names is there already: give stint a database of its own, "+
+			"and an empty one if its first start was cut off: %w", db.conceal(err))
+	default:
 		return fmt.Errorf("database: its tables cannot be made; the user needs the rights to create tables: %w", db.conceal(err))
 	}
-	return nil
 }

@@ -144,7 +144,7 @@ func about(what, name string, err error) error {
 
 // listFlags are the flags of every list.
 type listFlags struct {
-	After string `placeholder:"NAME" help:"Begin behind this one."`
+	After string `placeholder:"NAME" help:"Begin behind this one; of values, KIND/SUBJECT/LIMIT."`
 	Most  int    `default:"100" help:"How many, at most 1000."`
 }
 

@@ -102,5 +102,11 @@ type valuesCommand struct{ listFlags }
 
 // Run lists the values.
 func (c *valuesCommand) Run(ctx context.Context, t *terminal, in *commands) error {
-	return in.Users.on(ctx, t, func(a *accounts.Accounts) (any, error) { return a.Overrides(ctx, "", c.After, c.Most) })
+	return in.Users.on(ctx, t, func(a *accounts.Accounts) (any, error) {
+		after, err := accounts.ParsePlace(c.After)
+		if err != nil {
+			return nil, err
+		}
+		return a.Overrides(ctx, "", after, c.Most)
+	})
 }

@@ -83,7 +83,10 @@ func leased(most int64) func(stint.Store) (stint.Store, error) {
 // stintOn is a limiter of ours on a store around the shared one.
 func stintOn(around around) func(string, bool) (func(context.Context, string) (bool, error), func(), error) {
 	return func(address string, small bool) (func(context.Context, string) (bool, error), func(), error) {
-		shared, err := redisstore.Open(context.Background(), "redis://"+address+"?pool=64", redisstore.Options{Timeout: 10 * time.Second})
+		if !strings.Contains(address, "://") {
+			address = "redis://" + address
+		}
+		shared, err := redisstore.Open(context.Background(), address+"?pool=64", redisstore.Options{Timeout: 10 * time.Second})
 		if err != nil {
 			return nil, nil, err
 		}

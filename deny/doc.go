@@ -13,8 +13,8 @@
 //
 // A key that gets room in another process (by a refund, a reset, a gift, a block that is lifted) is refused here for TTL longer at
 // most, a second unless said. What this process does through the wrapper acts at once: any operation on a key but a look or a
-// refused take, a failed one included, drops what is remembered of it. The same holds for a limit whose values change: it is
-// another [stint.Limit], under which nothing is remembered yet.
+// refused take, a failed one included, drops what is remembered of it. The same holds for a limit whose values change:
+// nothing is remembered under the new ones yet.
 //
 // What a remembered refusal says is aged: its retry-after and reset-after shrink as time goes on. For a larger cost than was
 // refused, the retry-after is that of the smaller cost, so it may be too short; and what remains may have grown since. Such a

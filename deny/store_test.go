@@ -79,3 +79,33 @@ func TestNoAllocation(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// A refusal outlives that its limit is made anew with the same values, and not that they change.
+func TestLimitMadeAnew(t *testing.T) {
+	s, err := New(memory(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	limit := stint.PerHour(1).WithID("a")
+	ask := func(l stint.Limit) stint.Answer {
+		a, _, err := s.One(context.Background(), compiled(t, l), "k", stint.TakeOp(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if ask(limit).Granted != 1 || ask(limit).Granted != 0 {
+		t.Fatal("one an hour is not")
+	}
+	before := s.Stats()
+	if ask(limit).Granted != 0 || s.Stats().Spared == before.Spared {
+		t.Errorf("the refusal is forgotten with the limit's value: %+v", s.Stats())
+	}
+	other := stint.PerHour(3).WithID("a")
+	before = s.Stats()
+	ask(other)
+	if after := s.Stats(); after.Spared != before.Spared {
+		t.Error("a refusal under other values is remembered")
+	}
+}

@@ -52,11 +52,14 @@ func (t *table) bucket(hash uint64) *bucket { return &t.buckets[hash&uint64(len(
 
 func (t *table) cell(hash uint64) *cell { return &t.ages[hash>>32&uint64(len(t.ages)-1)] }
 
+// same says whether two limits are one, with the same values: a policy that is read again brings others that are.
+func same(a, b *stint.Limit) bool { return a == b || a.ID == b.ID && a.Variant() == b.Variant() }
+
 // find is the key's entry, whether it is still live or not, or nil.
 func (t *table) find(l *stint.Limit, hash uint64) *entry {
 	b := t.bucket(hash)
 	for i := range b {
-		if e := b[i].Load(); e != nil && e.hash == hash && e.limit == l && e.age == t.cell(hash).age() {
+		if e := b[i].Load(); e != nil && e.hash == hash && same(e.limit, l) && e.age == t.cell(hash).age() {
 			return e
 		}
 	}
@@ -70,7 +73,7 @@ func (t *table) put(e *entry, now int64) {
 	for i := range b {
 		old := b[i].Load()
 		switch {
-		case old != nil && old.hash == e.hash && old.limit == e.limit:
+		case old != nil && old.hash == e.hash && same(old.limit, e.limit):
 			b[i].Store(e)
 			return
 		case old == nil || !old.live(now) || old.age != t.cell(old.hash).age():

@@ -43,6 +43,7 @@ var parts = []part{
 	{"pauses", pauses},
 	{"http", httpPath},
 	{"redis", onRedis},
+	{"cluster", onCluster},
 	{"sql", onSQL},
 }
 
@@ -254,6 +255,14 @@ func onRedis(r run) (string, error) {
 		text += bench.SharedTable(row, figures) + "\n"
 	}
 	return r.heading("one redis-server on the same machine, %d rounds of %v each", r.effort.Rounds, 5*r.effort.Slice) + text, nil
+}
+
+func onCluster(r run) (string, error) {
+	lines, err := bench.ByMasters(min(100_000, r.many), bench.Effort{Rounds: r.effort.Rounds, Slice: 10 * r.effort.Slice})
+	if err != nil {
+		return "", err
+	}
+	return r.heading("%v at the end of %d", 10*r.effort.Slice, r.effort.Rounds) + bench.ClusterTable(lines), nil
 }
 
 func onSQL(r run) (string, error) {

@@ -27,9 +27,11 @@ func (s *Server) watched(next http.Handler) http.Handler {
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 		}
-		body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), silence: s.options.Silence}
-		defer body.end()
-		r.Body = body
+		if r.Body != http.NoBody {
+			body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), silence: s.options.Silence}
+			defer body.end()
+			r.Body = body
+		}
 		next.ServeHTTP(answer, r)
 	})
 }

@@ -25,7 +25,10 @@ const nowhere = "none"
 // listeners makes what is served on the public listener and on that of operators.
 func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 	open := map[string]http.Handler{"GET /healthz": health.Alive(), "GET /readyz": health.Ready(s.checks(j)...)}
-	public := http.NewServeMux()
+	public, own := http.NewServeMux(), map[string]bool{}
+	for _, path := range ownPaths {
+		own[path] = true
+	}
 	for pattern, h := range open {
 		public.Handle(pattern, h)
 	}
@@ -42,8 +45,11 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 			return err
 		}
 		public.Handle("/v1/", decisions)
+		for _, path := range apiPaths {
+			own[path] = true
+		}
 	}
-	j.handler = s.watching.tracing.Handler(&front{policy: s.handler, paths: public})
+	j.handler = s.watching.tracing.Handler(&front{policy: s.handler, paths: public, own: own})
 	if c.Admin == nowhere {
 		return nil
 	}
@@ -74,25 +80,23 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 type front struct {
 	policy http.Handler
 	paths  *http.ServeMux
+	own    map[string]bool // the paths that go there
 }
 
 // ServeHTTP serves the request by whom its path belongs to.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if _, pattern := f.paths.Handler(r); pattern != "" && ownPath(r.URL.Path) {
+	if f.own[r.URL.Path] {
 		f.paths.ServeHTTP(w, r)
 		return
 	}
 	f.policy.ServeHTTP(w, r)
 }
 
-// ownPath says whether a path is the service's own, wherever a policy's routes are.
-func ownPath(path string) bool {
-	switch path {
-	case "/healthz", "/readyz", "/v1/take", "/v1/peek", "/v1/explain", "/v1/reserve", "/v1/commit", "/v1/cancel", "/v1/refund", "/v1/block", "/v1/reset", "/v1/openapi.yaml":
-		return true
-	}
-	return false
-}
+// ownPaths are the service's own, wherever a policy's routes are, and those of the decision API.
+var (
+	ownPaths = []string{"/healthz", "/readyz"}
+	apiPaths = []string{"/v1/take", "/v1/peek", "/v1/explain", "/v1/reserve", "/v1/commit", "/v1/cancel", "/v1/refund", "/v1/block", "/v1/reset", "/v1/openapi.yaml"}
+)
 
 // decisions is the decision API.
 func (c *serveCommand) decisions(j *job, d *data, s *policyServer, token string) (http.Handler, error) {

@@ -48,24 +48,24 @@ type text struct{ name, said string }
 
 type differ struct{ changes []Change }
 
-func (d *differ) compare(field, old, new string) {
-	if old != new {
-		d.changes = append(d.changes, Change{field, old, new})
+func (d *differ) compare(field, was, is string) {
+	if was != is {
+		d.changes = append(d.changes, Change{field, was, is})
 	}
 }
 
 // each compares what stands under the same names.
-func (d *differ) each(prefix string, old, new []text) {
-	was := make(map[string]string, len(old))
-	for _, o := range old {
+func (d *differ) each(prefix string, before, after []text) {
+	was := make(map[string]string, len(before))
+	for _, o := range before {
 		was[o.name] = o.said
 	}
-	is := make(map[string]bool, len(new))
-	for _, n := range new {
+	is := make(map[string]bool, len(after))
+	for _, n := range after {
 		is[n.name] = true
 		d.compare(prefix+n.name, was[n.name], n.said)
 	}
-	for _, o := range old {
+	for _, o := range before {
 		if !is[o.name] {
 			d.compare(prefix+o.name, o.said, "")
 		}
@@ -73,16 +73,16 @@ func (d *differ) each(prefix string, old, new []text) {
 }
 
 // order says that routes that both policies have stand in another order, which may change which of them holds for a call.
-func (d *differ) order(old, new []*Route) {
-	place := make(map[string]int, len(old))
-	for i, r := range old {
+func (d *differ) order(before, after []*Route) {
+	place := make(map[string]int, len(before))
+	for i, r := range before {
 		place[r.Name] = i + 1
 	}
 	last := 0
-	for _, r := range new {
+	for _, r := range after {
 		at := place[r.Name]
 		if at > 0 && at < last {
-			d.changes = append(d.changes, Change{"routes " + r.Name, fmt.Sprintf("before %s", old[last-1].Name), "behind it"})
+			d.changes = append(d.changes, Change{"routes " + r.Name, "before " + before[last-1].Name, "behind it"})
 		}
 		last = max(last, at)
 	}

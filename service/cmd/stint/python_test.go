@@ -66,15 +66,15 @@ func hammerPage(t *testing.T, url string) (admitted, failed int64) {
 		wait.Go(func() {
 			for range 25 {
 				code, body, header := get(url)
-				switch {
-				case code == 200:
+				switch code {
+				case 200:
 					if found := regexp.MustCompile(`hello from (\d+)`).FindStringSubmatch(body); ok.Add(1) == 50 && found != nil {
 						kill.Do(func() {
 							pid, _ := strconv.Atoi(found[1])
 							_ = syscall.Kill(pid, syscall.SIGKILL)
 						})
 					}
-				case code == 429:
+				case 429:
 					refused.Add(1)
 					if wait, err := strconv.Atoi(header.Get("Retry-After")); err != nil || wait < 1 || wait > 3600 || body != fmt.Sprintf("Rate limit exceeded. Try again in %d seconds\n", wait) {
 						t.Errorf("refused with %q after %q", body, header.Get("Retry-After"))

@@ -91,6 +91,12 @@ run: binary ## build, start a limited service and say what to try (LISTEN=host:p
 test: servers format tidy vet lint ## check format, modules, vet and lint; run all tests of all modules with the race detector
 	@.ci/test $(MODULES)
 
+.PHONY: test-mysql
+test-mysql: ## run the tests of databases on MySQL, too: STINT_TEST_MYSQL=mysql://root@127.0.0.1:3306 make test-mysql
+	@[ -n "$(STINT_TEST_MYSQL)" ] || { echo "say which server: STINT_TEST_MYSQL=mysql://user:password@host:port, with all rights"; exit 2; }
+	cd storetest && go test -race ./sql
+	cd service && go test -race ./database ./accounts ./usage
+
 .PHONY: servers
 servers: ## install the servers that tests start (Debian or Ubuntu, as root)
 	@.ci/servers

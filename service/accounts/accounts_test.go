@@ -35,11 +35,15 @@ func TestMain(m *testing.M) {
 // databases are one of each kind, empty.
 func databases(t *testing.T) map[string]string {
 	t.Helper()
-	return map[string]string{
+	all := map[string]string{
 		"SQLite":     "sqlite:" + filepath.Join(t.TempDir(), "accounts.db"),
 		"MariaDB":    servers.MariaDB(t).Database(t),
 		"PostgreSQL": servers.Postgres(t).Database(t),
 	}
+	if address := servers.MySQL(t); address != "" {
+		all["MySQL"] = address
+	}
+	return all
 }
 
 // onEach runs a test on accounts in every kind of database.

@@ -113,10 +113,11 @@ func (db *DB) Redacted() string { return stores.Redacted(db.address) }
 // Ping says whether the database can be reached.
 func (db *DB) Ping(ctx context.Context) error { return db.conceal(db.sql.PingContext(ctx)) }
 
-// sqliteSource opens a file in its write-ahead mode, with other processes beside.
+// sqliteSource opens a file that other processes use, too. Its write-ahead mode is a property of the file, set where its tables are made:
+// a connection that asks for it anew is refused while another one is at it.
 func sqliteSource(file string) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(wal)", "synchronous(normal)", "foreign_keys(1)"}, "_txlock": {"immediate"},
+		"_pragma": {"busy_timeout(5000)", "synchronous(normal)", "foreign_keys(1)"}, "_txlock": {"immediate"},
 	}.Encode()}).String()
 }
 

@@ -30,11 +30,15 @@ func TestMain(m *testing.M) {
 
 func onEach(t *testing.T, test func(t *testing.T, address string)) {
 	t.Helper()
-	for name, address := range map[string]string{
+	all := map[string]string{
 		"SQLite":     "sqlite:" + filepath.Join(t.TempDir(), "a b?c#d.db"),
 		"MariaDB":    servers.MariaDB(t).Database(t),
 		"PostgreSQL": servers.Postgres(t).Database(t),
-	} {
+	}
+	if address := servers.MySQL(t); address != "" {
+		all["MySQL"] = address
+	}
+	for name, address := range all {
 		t.Run(name, func(t *testing.T) { test(t, address) })
 	}
 }

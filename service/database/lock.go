@@ -15,7 +15,7 @@ type advisoryLock struct{ take, give string }
 // The names are of this database alone: MySQL's locks are of the whole server, PostgreSQL's of one database.
 var (
 	postgresLock = &advisoryLock{"SELECT 1 FROM (SELECT pg_advisory_lock(7608384715226507892)) AS taken", "SELECT CAST(pg_advisory_unlock(7608384715226507892) AS INTEGER)"}
-	mysqlLock    = &advisoryLock{"SELECT GET_LOCK(CONCAT('stint:', SHA1(DATABASE())), 3600)", "SELECT RELEASE_LOCK(CONCAT('stint:', SHA1(DATABASE())))"}
+	mysqlLock    = &advisoryLock{"SELECT GET_LOCK(CONCAT('stint:', LEFT(SHA2(DATABASE(), 256), 40)), 3600)", "SELECT RELEASE_LOCK(CONCAT('stint:', LEFT(SHA2(DATABASE(), 256), 40)))"}
 )
 
 // SessionLock waits for the lock until ctx ends.

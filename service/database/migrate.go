@@ -34,9 +34,6 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	if err := db.Ping(ctx); err != nil {
-		return fmt.Errorf("database: %s cannot be reached: %w", db.Redacted(), err)
-	}
 	for try := 1; ; try++ {
 		err := db.migrate(ctx, folder)
 		if _, newer := err.(*VersionError); err == nil || newer || db.dialect.lock != nil || try == migrateTries || ctx.Err() != nil { //nolint:errorlint // it is ours
@@ -53,6 +50,14 @@ func (db *DB) Migrate(ctx context.Context) error {
 }
 
 func (db *DB) migrate(ctx context.Context, folder fs.FS) error {
+	if err := db.Ping(ctx); err != nil {
+		return fmt.Errorf("database: %s cannot be reached: %w", db.Redacted(), err)
+	}
+	if db.dialect.lock == nil {
+		if _, err := db.Exec(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+			return fmt.Errorf("database: %s cannot be written: %w", db.Redacted(), err)
+		}
+	}
 	options := []goose.ProviderOption{goose.WithTableName("stint_migration"), goose.WithDisableGlobalRegistry(true)}
 	if db.dialect.lock != nil {
 		options = append(options, goose.WithSessionLocker(db.dialect.lock))

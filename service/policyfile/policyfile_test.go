@@ -187,7 +187,7 @@ func TestDefaultComments(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text.String())
 	}
-	if len(p.Warnings) > 1 || len(p.Limits) != 4 || len(p.Routes) != 4 || len(p.Plans) != 2 || p.Clients.TrustedProxies == nil {
+	if len(p.Warnings) > 2 || len(p.Limits) != 4 || len(p.Routes) != 4 || len(p.Plans) != 2 || p.Clients.TrustedProxies == nil {
 		t.Errorf("%+v", p)
 	}
 }

@@ -73,9 +73,13 @@ func file(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "
 
 func onEach(t *testing.T, test func(t *testing.T, r *recorded)) {
 	t.Helper()
-	for name, address := range map[string]string{
+	all := map[string]string{
 		"SQLite": file(t), "MariaDB": servers.MariaDB(t).Database(t), "PostgreSQL": servers.Postgres(t).Database(t),
-	} {
+	}
+	if address := servers.MySQL(t); address != "" {
+		all["MySQL"] = address
+	}
+	for name, address := range all {
 		t.Run(name, func(t *testing.T) { test(t, record(t, address, Options{})) })
 	}
 }

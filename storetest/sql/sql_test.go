@@ -27,10 +27,13 @@ var engines = []engine{
 	{"sqlite", func(t testing.TB) string { t.Helper(); return "sqlite:" + filepath.Join(t.TempDir(), "limits.db") }},
 }
 
-// each runs a test on every engine.
+// each runs a test on every engine, and on MySQL where the environment names one.
 func each(t *testing.T, test func(t *testing.T, address string)) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) { test(t, e.address(t)) })
+	}
+	if address := servers.MySQL(t); address != "" {
+		t.Run("mysql", func(t *testing.T) { test(t, address) })
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/problem"
 )
@@ -162,7 +163,10 @@ func (a *api) authenticate(r *http.Request, scope policy.Scopes) (*policy.Caller
 	if key == "" {
 		return nil, refuse(http.StatusUnauthorized, "the API key is missing: send it as Authorization: Bearer KEY")
 	}
-	caller, err := a.Identify(r.Context(), key, peer(r))
+	// Behind a proxy that the policy trusts the address is the caller's, or one who guesses keys would stop all others.
+	source := httplimit.AddressOf(a.Policy().Clients)
+	address, _ := source.Key(r)
+	caller, err := a.Identify(r.Context(), key, address)
 	if err != nil {
 		return nil, err
 	}
@@ -174,12 +178,4 @@ func (a *api) authenticate(r *http.Request, scope policy.Scopes) (*policy.Caller
 		return nil, refuse(http.StatusForbidden, "the API key is not for this: it needs the scope "+word)
 	}
 	return caller, nil
-}
-
-// peer is the address that the connection comes from, without its port.
-func peer(r *http.Request) string {
-	if i := strings.LastIndexByte(r.RemoteAddr, ':'); i >= 0 {
-		return r.RemoteAddr[:i]
-	}
-	return r.RemoteAddr
 }

@@ -604,3 +604,32 @@ func BenchmarkTake(b *testing.B) {
 		})
 	}
 }
+
+// Who guesses keys is known by the caller's address, which a trusted proxy tells, and nobody else.
+func TestAddressOfCallers(t *testing.T) {
+	var seen []string
+	store := memory(t)
+	limiter, err := stint.NewWith(stint.Options{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := parsed(t, `{"clients": {"trusted-proxies": ["10.0.0.0/8"]}, "routes": [{"mode": "off"}]}`)
+	h, err := api.New(api.Options{Limiter: limiter, Store: store, Policy: func() *policy.Policy { return p }, Secret: bytes.Repeat([]byte("s"), 32),
+		Identify: func(_ context.Context, _, address string) (*policy.Caller, error) {
+			seen = append(seen, address)
+			return nil, policy.ErrInvalidKey
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"10.0.0.1:5", "192.0.2.1:5"} {
+		r := httptest.NewRequest(http.MethodPost, "/v1/take", strings.NewReader("{}"))
+		r.RemoteAddr = from
+		r.Header.Set("X-Forwarded-For", "198.51.100.7")
+		r.Header.Set("Authorization", "Bearer x")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if !slices.Equal(seen, []string{"198.51.100.7", "192.0.2.1"}) {
+		t.Errorf("addresses %q", seen)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,24 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/database"
 	"github.com/stint-go/stint/storetest/servers"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	servers.End()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { servers.MainWithoutLeaks(m) }
 
 // databases are one of each kind, empty.
 func databases(t *testing.T) map[string]string {

@@ -20,7 +20,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
-	"go.uber.org/goleak"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/policy"
@@ -29,17 +28,7 @@ import (
 	"github.com/stint-go/stint/storetest/servers"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	servers.End()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { servers.MainWithoutLeaks(m) }
 
 const testPolicy = `{
 	"api": {"own-limits": ["scripts"]},

@@ -4,29 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/stint-go/stint/storetest/servers"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	servers.End()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { servers.MainWithoutLeaks(m) }
 
 func onEach(t *testing.T, test func(t *testing.T, address string)) {
 	t.Helper()

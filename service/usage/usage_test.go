@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,23 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/stint-go/stint/service/database"
 	"github.com/stint-go/stint/storetest/servers"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	servers.End()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { servers.MainWithoutLeaks(m) }
 
 // clock is a time that tests move.
 type clock struct{ second atomic.Int64 }

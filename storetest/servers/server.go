@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // Server is one that runs as a child of the test process.
@@ -56,6 +58,19 @@ var shared struct {
 func Main(m *testing.M) {
 	code := m.Run()
 	End()
+	os.Exit(code)
+}
+
+// MainWithoutLeaks is Main for packages that leave no goroutine behind, which it checks.
+func MainWithoutLeaks(m *testing.M) {
+	code := m.Run()
+	End()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	os.Exit(code)
 }
 

@@ -155,6 +155,9 @@ func explainedLimit(p *policy.Policy, l *policy.ExplainedLimit, plan string) str
 	if l.Value != nil {
 		what += leaseText(p, l.Limit) + withoutStore(p, l.OnStoreLoss, l.Value)
 	}
+	if l.Candidate != nil {
+		what += "; tried out beside it: " + l.Candidate.String()
+	}
 	if plan != "" {
 		what += ", for plan " + plan
 	}

@@ -335,6 +335,9 @@ func routeText(r *policy.Route) string {
 	if r.Mode != policy.Enforce {
 		fmt.Fprintf(&b, ", mode %s", r.Mode)
 	}
+	if r.EnforcePercent < 100 {
+		fmt.Fprintf(&b, ", enforced for %d%% of the keys", r.EnforcePercent)
+	}
 	b.WriteString("\n")
 	for _, l := range r.Limits {
 		value, what := l.Value, "unlimited"

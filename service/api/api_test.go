@@ -405,6 +405,9 @@ func TestReservations(t *testing.T) {
 			if code, _ := a.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, second)); code != 400 {
 				t.Errorf("a reservation for a receipt: %d", code)
 			}
+			if code, _ := a.post("/v1/cancel", "script", fmt.Sprintf(`{"reservation": %q}`, second)); code != 400 {
+				t.Errorf("by another user: %d", code)
+			}
 			if code, d := b.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, second)); code != 200 || d["returned"] != 4.0 || a.left(key) != 4.0 {
 				t.Errorf("cancelled: %d %v, %v left", code, d, a.left(key))
 			}

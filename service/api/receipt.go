@@ -72,9 +72,9 @@ func (s signer) open(text string) (what signed, ok bool) {
 	return what, json.Unmarshal(raw[sha256.Size:], &what) == nil
 }
 
-// receipt is a signed text for what was granted; "" if nothing was.
-func (a *api) receipt(kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
-	what := signed{Kind: kind, Until: a.Now().Add(receiptLife).Unix()}
+// receipt is a signed text for what a caller was granted; "" if nothing was.
+func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
+	what := signed{Kind: kind, User: of.User, Until: a.Now().Add(receiptLife).Unix()}
 	p := a.Policy()
 	seen := map[stint.Receipt]bool{}
 	for i := range decisions {
@@ -135,13 +135,13 @@ func (a *api) limitOf(p *policy.Policy, one *part) *stint.Limit {
 }
 
 // opened reads a receipt or a reservation that a caller sends.
-func (a *api) opened(kind, word, text string) (signed, error) {
+func (a *api) opened(by *policy.Caller, kind, word, text string) (signed, error) {
 	what, ok := a.signer.open(text)
 	switch {
 	case text == "":
 		return what, wrong(word, "it is missing")
-	case !ok || what.Kind != kind:
-		return what, refuse(http.StatusBadRequest, "the "+word+" is not one that this service has given")
+	case !ok || what.Kind != kind || what.User != by.User:
+		return what, refuse(http.StatusBadRequest, "the "+word+" is not one that this service has given to this user")
 	case a.Now().Unix() >= what.Until:
 		return what, refuse(http.StatusGone, "the "+word+" is older than a day: what was taken stays charged")
 	}

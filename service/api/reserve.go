@@ -28,7 +28,7 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 			return err
 		}
 		if to.decision.Allowed {
-			if reservation, err = a.receipt(kindReservation, c.claims, decisions); err != nil {
+			if reservation, err = a.receipt(r.caller, kindReservation, c.claims, decisions); err != nil {
 				return err
 			}
 		}
@@ -61,7 +61,7 @@ func (a *api) commit(w http.ResponseWriter, r *asked) error {
 	if body.Actual == nil || *body.Actual < 0 || *body.Actual > MaxCost || body.Receipt != "" {
 		return wrong("actual", "what the call has cost, a whole number from 0 to 2^53, beside reservation")
 	}
-	what, err := a.opened(kindReservation, "reservation", body.Reservation)
+	what, err := a.opened(r.caller, kindReservation, "reservation", body.Reservation)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (a *api) cancel(w http.ResponseWriter, r *asked) error {
 	if body.Actual != nil || body.Receipt != "" {
 		return wrong("", "a cancel has a reservation and nothing else")
 	}
-	what, err := a.opened(kindReservation, "reservation", body.Reservation)
+	what, err := a.opened(r.caller, kindReservation, "reservation", body.Reservation)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (a *api) refund(w http.ResponseWriter, r *asked) error {
 	if body.Actual != nil || body.Reservation != "" {
 		return wrong("", "a refund has a receipt and nothing else")
 	}
-	what, err := a.opened(kindReceipt, "receipt", body.Receipt)
+	what, err := a.opened(r.caller, kindReceipt, "receipt", body.Receipt)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -113,7 +112,7 @@ func (a *api) decideCalls(r *asked, calls []call, results []result, how ways) {
 	if len(single) == 1 {
 		rest, single = append(rest, single[0]), nil
 	}
-	a.decideSingle(r.Context(), calls, single, results, how)
+	a.decideSingle(r, calls, single, results, how)
 	if len(rest) == 1 {
 		a.decideOne(r, rest[0], &results[rest[0]], how)
 		return
@@ -131,7 +130,7 @@ func (a *api) decideCalls(r *asked, calls []call, results []result, how ways) {
 }
 
 // decideSingle decides calls of one claim each.
-func (a *api) decideSingle(ctx context.Context, calls []call, which []int, results []result, how ways) {
+func (a *api) decideSingle(asked *asked, calls []call, which []int, results []result, how ways) {
 	if len(which) == 0 {
 		return
 	}
@@ -139,14 +138,14 @@ func (a *api) decideSingle(ctx context.Context, calls []call, which []int, resul
 	for k, i := range which {
 		claims[k] = calls[i].claims[0]
 	}
-	err := a.Limiter.TakeEach(ctx, claims, found)
+	err := a.Limiter.TakeEach(asked.Context(), claims, found)
 	for k, i := range which {
 		r := &results[i]
 		if r.decision, r.err = found[k].Decision, found[k].Err; err != nil {
 			r.err = err
 		}
 		if how.receipt && r.err == nil {
-			r.receipt, r.err = a.receipt(kindReceipt, claims[k:k+1], []stint.Decision{r.decision})
+			r.receipt, r.err = a.receipt(asked.caller, kindReceipt, claims[k:k+1], []stint.Decision{r.decision})
 		}
 	}
 }
@@ -167,7 +166,7 @@ func (a *api) decideOne(r *asked, number int, to *result, how ways) {
 		return
 	}
 	if how.receipt && !how.look {
-		to.receipt, to.err = a.receipt(kindReceipt, c.claims, decisions)
+		to.receipt, to.err = a.receipt(r.caller, kindReceipt, c.claims, decisions)
 	}
 	to.decisions = told(decisions)
 }

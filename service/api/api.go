@@ -14,7 +14,7 @@ import (
 	"github.com/stint-go/stint/service/problem"
 )
 
-// Options say what the API decides by. All but Identify and Counted are required.
+// Options say what the API decides by. Limiter, Store, Policy and Secret are required.
 type Options struct {
 	// Limiter decides, and Store is the store that it is on. The policy brings the limits.
 	Limiter *stint.Limiter
@@ -31,6 +31,9 @@ type Options struct {
 
 	// Counted is told of every call that was decided: of whom it was, on which route or limit. Default: nobody is.
 	Counted func(c Counted)
+
+	// Decided is told of every decision of a limit, looks left out. The decision is only lent. Default: nobody is.
+	Decided func(d *stint.Decision)
 
 	// Now is the clock by which receipts age. Default: time.Now.
 	Now func() time.Time
@@ -53,6 +56,9 @@ func (o *Options) validate() error {
 	}
 	if o.Counted == nil {
 		o.Counted = func(Counted) {}
+	}
+	if o.Decided == nil {
+		o.Decided = func(*stint.Decision) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -145,7 +145,7 @@ func appendText(dst []byte, text string) []byte {
 	return append(dst, '"')
 }
 
-// counted tells of the call, and hides candidates from the answer.
+// counted tells of the call and of its decisions.
 func (a *api) counted(r *result) {
 	if r.err != nil {
 		return
@@ -156,6 +156,12 @@ func (a *api) counted(r *result) {
 		c.Units = r.call.claims[0].Op.Min
 	}
 	a.Counted(c)
+	if len(r.decisions) == 0 {
+		a.Decided(&r.decision)
+	}
+	for i := range r.decisions {
+		a.Decided(&r.decisions[i])
+	}
 }
 
 // told are the decisions that callers are told of.

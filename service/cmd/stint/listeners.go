@@ -107,7 +107,8 @@ func (c *serveCommand) decisions(j *job, d *data, s *policyServer, token string)
 			return nil, fmt.Errorf("the secret of receipts: %w", err)
 		}
 	}
-	o := api.Options{Limiter: s.limiter, Store: j.store, Policy: s.handler.Policy, Secret: []byte(secret), Identify: operator(token)}
+	o := api.Options{Limiter: s.limiter, Store: j.store, Policy: s.handler.Policy, Secret: []byte(secret), Identify: operator(token),
+		Decided: s.watching.metrics.Decided}
 	if s.callers != nil {
 		o.Identify = s.callers.identify
 		o.Counted = func(c api.Counted) {

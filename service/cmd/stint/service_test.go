@@ -273,11 +273,15 @@ func TestServeDecides(t *testing.T) {
 	if rows := answer["rows"].([]any); len(rows) != 1 || rows[0].(map[string]any)["admitted"] != 2.0 || rows[0].(map[string]any)["refused"] != 1.0 {
 		t.Errorf("usage: %v", answer)
 	}
+	admin, token := adminOf(p)
+	if _, metrics := ask(t, admin+"/metrics", "Authorization: Bearer "+token); !strings.Contains(metrics, `stint_decisions_total{limit="hourly",reason="limited"} 2`) {
+		t.Error("decisions over the API are no metric")
+	}
 	if _, answer := asAdmin(p, "GET", "/v1/top", ""); !strings.Contains(fmt.Sprint(answer), "alice") {
 		t.Errorf("top: %v", answer)
 	}
 	none := start(t, "serve", "-c", file, "--accounts", "none")
-	_, token := adminOf(none)
+	_, token = adminOf(none)
 	p = none
 	if code, answer := take(`{"limit": "hourly", "key": "x"}`, "Authorization", "Bearer "+token); code != 200 || answer["allowed"] != true {
 		t.Errorf("without accounts, with the admin token: %d %v", code, answer)

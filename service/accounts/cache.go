@@ -30,9 +30,10 @@ func (e *entry) answer(now time.Time) (*policy.Caller, error) {
 	return &e.identity.caller, nil
 }
 
-// flight is a look-up that is under way. entry and err are set before done is closed.
+// flight is a look-up that is under way. All else is set before done is closed.
 type flight struct {
 	done  chan struct{}
+	begun bool // the database was asked; else whoever was to ask did not
 	entry *entry
 	err   error
 }

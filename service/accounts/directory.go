@@ -67,7 +67,7 @@ var ErrUnavailable = errors.New("accounts: the database cannot be reached")
 type Directory struct {
 	accounts *Accounts
 	options  DirectoryOptions
-	tries    *stint.Limiter
+	tries    tries
 	cache    cache
 	shared   atomic.Pointer[timedValues]
 	lost     atomic.Bool
@@ -93,11 +93,11 @@ func NewDirectory(a *Accounts, o DirectoryOptions) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	tries, err := stint.NewWith(stint.Options{Store: memory}, *o.Tries)
+	limiter, err := stint.NewWith(stint.Options{Store: memory}, *o.Tries)
 	if err != nil {
 		return nil, errors.Join(err, memory.Close())
 	}
-	d := &Directory{accounts: a, options: o, tries: tries}
+	d := &Directory{accounts: a, options: o, tries: tries{limiter: limiter, underWay: map[string]*underWay{}}}
 	d.cache.init(o.MaxKeys)
 	d.life, d.end = context.WithCancel(context.Background())
 	return d, nil
@@ -107,7 +107,7 @@ func NewDirectory(a *Accounts, o DirectoryOptions) (*Directory, error) {
 func (d *Directory) Close() error {
 	d.end()
 	d.beside.Wait()
-	return d.tries.Close()
+	return d.tries.limiter.Close()
 }
 
 // Look says who sends a secret, from an address ("" if there is none). The errors are [policy.ErrInvalidKey], a [*policy.TriesError] and
@@ -124,7 +124,7 @@ func (d *Directory) Look(ctx context.Context, secret, address string) (*policy.C
 		if age := now.Sub(e.read); age >= 0 && age < Fresh {
 			d.stats.hits.Add(1)
 			if age >= refreshAfter && e.refreshing.CompareAndSwap(false, true) {
-				d.flight(hash) // beside the calls that the old answer still serves
+				d.refresh(hash)
 			}
 			return e.answer(now)
 		}
@@ -136,46 +136,46 @@ func (d *Directory) Look(ctx context.Context, secret, address string) (*policy.C
 
 // ask waits for the database's answer. known is the last one, if there was one.
 func (d *Directory) ask(ctx context.Context, hash [sha256.Size]byte, known *entry, address string) (*policy.Caller, error) {
-	var try stint.Receipt
-	if known == nil || known.identity == nil {
-		// What it would cost to fail is taken first and given back after success, so that no number of tries at once passes.
-		took, err := d.tries.Take(ctx, cmpAddress(address), 1)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if !took.Allowed {
-			return nil, &policy.TriesError{RetryAfter: took.RetryAfter}
-		}
-		try, _ = took.Receipt()
-	}
-	f, err := d.wait(ctx, hash)
+	f, err := d.wait(ctx, hash, known, address)
 	if err != nil {
 		return nil, err
 	}
 	now := d.options.Now()
-	if f.err != nil {
-		d.refund(try) // it is not known to have failed
-		if known != nil && known.identity != nil && now.Sub(known.read) < Fresh+d.options.Grace {
-			d.stats.graced.Add(1)
-			return known.answer(now)
-		}
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, f.err)
+	if f.err == nil {
+		return f.entry.answer(now)
 	}
-	caller, err := f.entry.answer(now)
-	if err == nil { // found, so nothing was tried in vain
-		d.refund(try)
+	if known != nil && known.identity != nil && now.Sub(known.read) < Fresh+d.options.Grace {
+		d.stats.graced.Add(1)
+		return known.answer(now)
 	}
-	return caller, err
+	return nil, fmt.Errorf("%w: %w", ErrUnavailable, f.err)
 }
 
-// wait waits for a look-up that was not under way for too long when this call joined it.
-func (d *Directory) wait(ctx context.Context, hash [sha256.Size]byte) (*flight, error) {
+// wait waits for a look-up that was not under way for too long when this call joined it. Who begins one for a key that is not known takes a
+// try of the address.
+func (d *Directory) wait(ctx context.Context, hash [sha256.Size]byte, known *entry, address string) (*flight, error) {
 	for {
-		f := d.flight(hash)
+		f, first := d.cache.flight(hash)
+		if first {
+			end := func(bool) {}
+			if known == nil || known.identity == nil {
+				var err error
+				if end, err = d.tries.begin(ctx, address); err != nil {
+					f.err = err
+					d.cache.failed(hash, f)
+					return nil, err
+				}
+			}
+			f.begun = true
+			d.beside.Go(func() { d.land(hash, f, end) })
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		}
+		if !f.begun {
+			continue // who was first may not ask, or has left; that says nothing of this call
 		}
 		if f.err != nil || d.options.Now().Sub(f.entry.read) < Fresh {
 			return f, nil //nolint:nilerr // its error is for who reads the flight
@@ -183,30 +183,16 @@ func (d *Directory) wait(ctx context.Context, hash [sha256.Size]byte) (*flight, 
 	}
 }
 
-// flight is the look-up of a hash that is under way, or one that is begun now.
-func (d *Directory) flight(hash [sha256.Size]byte) *flight {
-	f, first := d.cache.flight(hash)
-	if first {
-		d.beside.Go(func() { d.land(hash, f) })
-	}
-	return f
-}
-
-func cmpAddress(address string) string {
-	if address == "" {
-		return "nowhere"
-	}
-	return address
-}
-
-func (d *Directory) refund(try stint.Receipt) {
-	if try.N > 0 {
-		_, _ = d.tries.Refund(d.life, try) // memory does not fail; at the end of its life there is nothing to give back
+// refresh asks anew for a key that is known, beside the calls that the old answer still serves.
+func (d *Directory) refresh(hash [sha256.Size]byte) {
+	if f, first := d.cache.flight(hash); first {
+		f.begun = true
+		d.beside.Go(func() { d.land(hash, f, func(bool) {}) })
 	}
 }
 
-// land asks the database, and tells all who wait.
-func (d *Directory) land(hash [sha256.Size]byte, f *flight) {
+// land asks the database, and tells all who wait; ended is told whether the try was not in vain, or is not known to have been.
+func (d *Directory) land(hash [sha256.Size]byte, f *flight, ended func(back bool)) {
 	ctx, cancel := context.WithTimeout(d.life, d.options.Timeout)
 	defer cancel()
 	asked := d.options.Now() // an answer is as old as its question
@@ -220,10 +206,12 @@ func (d *Directory) land(hash [sha256.Size]byte, f *flight) {
 	if err != nil {
 		d.stats.failed.Add(1)
 		f.err = err
+		ended(true)
 		d.cache.failed(hash, f)
 		return
 	}
 	f.entry = &entry{identity: found, read: asked}
+	ended(found != nil && found.valid(d.options.Now()))
 	d.cache.put(hash, f)
 }
 

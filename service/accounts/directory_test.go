@@ -125,7 +125,8 @@ func TestUseOfAnAnswerThatIsReplaced(t *testing.T) {
 	hash, _ := hashOf(secret)
 	old := d.cache.get(hash)
 	c.pass(time.Second)
-	<-d.flight(hash).done
+	d.refresh(hash)
+	d.beside.Wait()
 	must[*policy.Caller](t)(old.answer(c.now()))
 	ok(t, d.WriteUses(ctx))
 	if used := must[*Key](t)(a.Key(ctx, key.ID)).LastUsedAt; used == nil || used.Unix() != c.now().Unix() {
@@ -292,5 +293,31 @@ func BenchmarkLook(b *testing.B) {
 		if _, err := d.Look(b.Context(), secret, "192.0.2.1"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Callers who have just come behind one address are no guesses, however many they are at once, with one key or with many.
+func TestManyNewCallersOfOneAddress(t *testing.T) {
+	a := open(t, "sqlite:"+filepath.Join(t.TempDir(), "a.db"))
+	d, _ := directed(t, a, DirectoryOptions{})
+	ctx := t.Context()
+	must[*User](t)(a.CreateUser(ctx, "alice", ""))
+	var secrets []string
+	for range 60 {
+		_, secret, err := a.CreateKey(ctx, "alice", KeyOptions{})
+		ok(t, err)
+		secrets = append(secrets, secret, secret, secret)
+	}
+	var wait sync.WaitGroup
+	for _, secret := range secrets {
+		wait.Go(func() {
+			if _, err := d.Look(ctx, secret, "192.0.2.1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if len(d.tries.underWay) != 0 {
+		t.Errorf("%d addresses have look-ups under way at the end", len(d.tries.underWay))
 	}
 }

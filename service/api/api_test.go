@@ -117,7 +117,7 @@ func memory(t testing.TB) stint.Store {
 
 func redis(t testing.TB) stint.Store {
 	t.Helper()
-	m, err := redisstore.Open(t.Context(), servers.Redis(t).Address(), redisstore.Options{})
+	m, err := redisstore.Open(t.Context(), servers.NewRedis(t, servers.RedisOptions{}).Address(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func until(t *testing.T, what string, so func() bool) {
 // Two instances share accounts and counts; two keys of one user share its limit, to the request.
 func TestTwoInstancesTwoKeys(t *testing.T) {
 	for name, stores := range map[string][2]string{
-		"MariaDB and Redis": {servers.MariaDB(t).Database(t), servers.Redis(t).Address()},
+		"MariaDB and Redis": {servers.MariaDB(t).Database(t), servers.NewRedis(t, servers.RedisOptions{}).Address()},
 		"PostgreSQL":        {servers.Postgres(t).Database(t), servers.Postgres(t).Database(t)},
 		"MariaDB":           {servers.MariaDB(t).Database(t), servers.MariaDB(t).Database(t)},
 	} {

@@ -247,7 +247,7 @@ func TestProxySharesAStore(t *testing.T) {
 
 // Leases of two processes admit a window's units exactly, the last one included, and cost the store a fraction of the calls.
 func TestServeLeases(t *testing.T) {
-	redis := servers.Redis(t)
+	redis := servers.NewRedis(t, servers.RedisOptions{})
 	file := write(t, "stint.yaml", fmt.Sprintf(`
 store: %q
 limits: {hourly: {rate: 3000/hour, strategy: fixed-window, lease: 100}}

@@ -106,6 +106,21 @@ func (m *Memory) All(ctx context.Context, claims []Claim, into []Outcome) error 
 	return ErrContention
 }
 
+// AllInTurn implements [CallStore].
+func (m *Memory) AllInTurn(ctx context.Context, claims []Claim, ends []int, into []Outcome) error {
+	first := 0
+	for _, end := range ends {
+		outcomes := into[first:end]
+		if err := m.All(ctx, claims[first:end], outcomes); err != nil {
+			for i := range outcomes {
+				outcomes[i] = Outcome{Err: err}
+			}
+		}
+		first = end
+	}
+	return nil
+}
+
 func (m *Memory) blockedUntil(c *Claim) int64 {
 	if m.unusual.Load() == 0 {
 		return 0

@@ -32,6 +32,16 @@ type Store interface {
 	Close() error
 }
 
+// CallStore is a Store that can decide several calls in one go, which saves round trips where it is far away. The store of package
+// batch merges calls with several claims on one that is.
+type CallStore interface {
+	Store
+
+	// AllInTurn decides calls one after the other, each as All does. The claims of a call end in claims where ends says, those of
+	// the next begin there. What fails for one call is the error of each of its outcomes; an error returned is every call's.
+	AllInTurn(ctx context.Context, claims []Claim, ends []int, into []Outcome) error
+}
+
 // Claim is one operation of a call on one key of one limit.
 type Claim struct {
 	Limit *Limit

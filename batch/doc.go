@@ -6,7 +6,8 @@
 //	limiter, err := stint.NewWith(stint.Options{Store: store}, stint.PerHour(100))
 //
 // Nothing is traded for it. Each call gets exactly what it would have got alone: the merged calls are decided one by one, in the
-// order in which they came, by [stint.Store.Many]. Calls that overlap are linearizable if the inner store's are.
+// order in which they came, by [stint.Store.Many] where they make one claim, by [stint.CallStore.AllInTurn] where they make several,
+// all or none. The two kinds take turns. Calls that overlap are linearizable if the inner store's are.
 //
 // # When calls are merged
 //
@@ -18,7 +19,8 @@
 // # What is merged
 //
 //	One                        merged, whatever the operation: takes, looks, charges, gifts, resets, bookings and their undoing
-//	All, Many                  pass straight on: they are one call for several claims already
+//	All                        merged with others of its kind if the inner store is a [stint.CallStore], as those of Redis and SQL are
+//	Many                       passes straight on: it is one call for many claims already
 //	Refund, Block              pass straight on
 //	Close                      lets what is under way come to its end, turns away who stands in line, closes the inner store
 //

@@ -6,15 +6,18 @@ import (
 	"github.com/stint-go/stint"
 )
 
-// waiter is a caller in line, with its claim. All but done is guarded by the shard's lock until it is answered.
+// waiter is a caller in line, with its claims. All but done is guarded by the shard's lock until it is answered.
 type waiter struct {
-	ctx     context.Context
-	claim   stint.Claim
-	outcome stint.Outcome
-	place   place
-	done    chan struct{} // one answer
-	ahead   *waiter
-	behind  *waiter
+	ctx    context.Context
+	claim  stint.Claim     // of One
+	claims []stint.Claim   // of All, nil else; the caller's own
+	into   []stint.Outcome // of All; the caller's own, not to be touched once it has left
+	place  place
+	turn   uint64        // when it came
+	done   chan struct{} // one answer
+	answer stint.Outcome // of One; of All the error
+	ahead  *waiter
+	behind *waiter
 }
 
 // place says where a waiter is.
@@ -27,10 +30,22 @@ const (
 	left // its caller has gone while it was under way
 )
 
-// answer tells the caller. It never blocks: each waiter is answered once.
-func (w *waiter) answer(o stint.Outcome) {
-	w.outcome, w.place = o, answered
+// tell gives the caller its answer. It never blocks: each waiter is answered once.
+func (w *waiter) tell(answer stint.Outcome) {
+	w.answer, w.place = answer, answered
 	w.done <- struct{}{}
+}
+
+// tellAll gives the caller of All its outcomes, or the error of one of them.
+func (w *waiter) tellAll(outcomes []stint.Outcome) {
+	for i := range outcomes {
+		if err := outcomes[i].Err; err != nil {
+			w.tell(stint.Outcome{Err: err})
+			return
+		}
+	}
+	copy(w.into, outcomes)
+	w.tell(stint.Outcome{})
 }
 
 // recycle keeps a waiter whom nobody knows any more for the next caller.

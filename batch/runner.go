@@ -15,8 +15,9 @@ type runner struct {
 	ahead uint64        // the lone call that is under way when the runner begins
 	ended chan struct{} // closed when that has ended
 
-	waiters  []*waiter
-	claims   []stint.Claim
+	waiters  []*waiter     // all of One, or all of All
+	claims   []stint.Claim // theirs; copies, since a caller may leave
+	ends     []int         // where the claims of each end, of All
 	outcomes []stint.Outcome
 }
 
@@ -63,29 +64,40 @@ func (r *runner) serve() {
 	empty = true
 }
 
-// gather takes the first in line, as many as a call may have. It is false, and there is no runner any more, if there are none.
+// gather takes the first in line and those of its kind behind it, as many as a call may have. It is false, and there is no runner any
+// more, if there are none.
 func (r *runner) gather() bool {
 	sh := r.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	r.waiters, r.claims = r.waiters[:0], r.claims[:0]
-	for sh.line.len > 0 && len(r.waiters) < sh.store.options.MaxBatch {
-		w := sh.line.pop()
+	r.waiters, r.claims, r.ends = r.waiters[:0], r.claims[:0], r.ends[:0]
+	line := sh.next()
+	for line.len > 0 && len(r.claims)+max(1, len(line.first.claims)) <= sh.store.options.MaxBatch {
+		w := line.pop()
 		if err := w.ctx.Err(); err != nil {
 			sh.stats.Withdrawn++
-			w.answer(stint.Outcome{Err: err})
+			w.tell(stint.Outcome{Err: err})
+			if len(r.waiters) == 0 {
+				line = sh.next()
+			}
 			continue
 		}
 		w.place = underWay
-		r.waiters, r.claims = append(r.waiters, w), append(r.claims, w.claim)
+		r.waiters = append(r.waiters, w)
+		if w.claims == nil {
+			r.claims = append(r.claims, w.claim)
+		} else {
+			r.claims = append(r.claims, w.claims...)
+			r.ends = append(r.ends, len(r.claims))
+		}
 	}
-	n := len(r.waiters)
-	if n == 0 {
+	if len(r.waiters) == 0 {
 		sh.runner = nil
 		return false
 	}
 	sh.stats.Batches++
-	sh.stats.Merged += int64(n)
+	sh.stats.Merged += int64(len(r.waiters))
+	n := len(r.claims)
 	if cap(r.outcomes) < n {
 		r.outcomes = make([]stint.Outcome, n)
 	}
@@ -111,7 +123,11 @@ func (r *runner) ask() {
 	}()
 	ctx, cancel := context.WithDeadline(context.Background(), r.deadline())
 	defer cancel()
-	err = r.shard.store.inner.Many(ctx, r.claims, r.outcomes)
+	if len(r.ends) == 0 {
+		err = r.shard.store.inner.Many(ctx, r.claims, r.outcomes)
+	} else {
+		err = r.shard.store.turns.AllInTurn(ctx, r.claims, r.ends, r.outcomes)
+	}
 	returned = true
 }
 
@@ -142,11 +158,20 @@ func (r *runner) deliver() {
 	sh := r.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	first := 0
 	for i, w := range r.waiters {
-		if w.place == left {
-			sh.store.recycle(w)
-			continue
+		end := i + 1
+		if len(r.ends) > 0 {
+			end = r.ends[i]
 		}
-		w.answer(r.outcomes[i])
+		switch {
+		case w.place == left:
+			sh.store.recycle(w)
+		case len(r.ends) > 0:
+			w.tellAll(r.outcomes[first:end])
+		default:
+			w.tell(r.outcomes[i])
+		}
+		first = end
 	}
 }

@@ -18,12 +18,34 @@ type shard struct {
 	lone   uint64  // the number of the lone call under way, 0 if none is or the line has overtaken it
 	runner *runner // nil if the line is empty
 	closed bool
-	line   line
+	ones   line   // callers of One
+	alls   line   // callers of All
+	came   uint64 // callers that stood in line until now
 	stats  Stats
 }
 
-// enter makes the caller the lone one of an idle shard, and returns its number, or else a waiter in line.
-func (sh *shard) enter(ctx context.Context, l *stint.Limit, key string, op stint.Op) (uint64, *waiter, error) {
+// queued is how many callers stand in line.
+func (sh *shard) queued() int { return sh.ones.len + sh.alls.len }
+
+// line is the one that a waiter stands in, or has to.
+func (sh *shard) line(w *waiter) *line {
+	if w.claims != nil {
+		return &sh.alls
+	}
+	return &sh.ones
+}
+
+// next is the line whose first has waited for longest.
+func (sh *shard) next() *line {
+	if sh.ones.len == 0 || sh.alls.len > 0 && sh.alls.first.turn < sh.ones.first.turn {
+		return &sh.alls
+	}
+	return &sh.ones
+}
+
+// enter makes the caller the lone one of an idle shard, and returns its number, or else a waiter in line: for one claim, or for
+// several if there are claims.
+func (sh *shard) enter(ctx context.Context, one stint.Claim, claims []stint.Claim, into []stint.Outcome) (uint64, *waiter, error) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	switch {
@@ -33,13 +55,14 @@ func (sh *shard) enter(ctx context.Context, l *stint.Limit, key string, op stint
 		sh.calls++
 		sh.lone = sh.calls
 		return sh.lone, nil, nil
-	case sh.line.len >= sh.store.options.MaxQueue:
+	case sh.queued() >= sh.store.options.MaxQueue:
 		sh.stats.Full++
 		return 0, nil, ErrFull
 	}
 	w := sh.store.waiters.Get().(*waiter)
-	w.ctx, w.claim = ctx, stint.Claim{Limit: l, Key: key, Op: op}
-	sh.line.push(w)
+	sh.came++
+	w.ctx, w.claim, w.claims, w.into, w.turn = ctx, one, claims, into, sh.came
+	sh.line(w).push(w)
 	if sh.runner == nil {
 		sh.start()
 	}
@@ -54,17 +77,17 @@ func (sh *shard) start() {
 
 // direct is the call of a caller who found the shard idle. A panic of the inner store is an error here as it is for merged callers,
 // so that what a caller sees does not depend on who else is there.
-func (sh *shard) direct(ctx context.Context, l *stint.Limit, key string, op stint.Op, n uint64) (a stint.Answer, m stint.Mark, err error) {
+func (sh *shard) direct(n uint64, call func() error) (err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			a, m, err = stint.Answer{}, 0, &PanicError{recover(), debug.Stack()}
+			err = &PanicError{recover(), debug.Stack()}
 		}
 		sh.leave(n, returned)
 	}()
-	a, m, err = sh.store.inner.One(ctx, l, key, op)
+	err = call()
 	returned = true
-	return a, m, err
+	return err
 }
 
 // leave ends a lone call, and tells the runner behind it.
@@ -83,19 +106,19 @@ func (sh *shard) leave(n uint64, returned bool) {
 	}
 }
 
-// wait waits for the answer to a claim in line, or for the end of its caller's context.
-func (sh *shard) wait(w *waiter) (stint.Answer, stint.Mark, error) {
+// wait waits for the answer to a caller in line, or for the end of its context.
+func (sh *shard) wait(w *waiter) (stint.Outcome, error) {
 	select {
 	case <-w.done:
 	case <-w.ctx.Done():
 		if err := sh.abandon(w); err != nil {
-			return stint.Answer{}, 0, err
+			return stint.Outcome{}, err
 		}
 		<-w.done
 	}
-	o := w.outcome
+	o := w.answer
 	sh.store.recycle(w)
-	return o.Answer, o.Mark, o.Err
+	return o, o.Err
 }
 
 // abandon takes a caller whose context has ended out of the line. It returns nil if the answer is there already: that is better
@@ -106,7 +129,7 @@ func (sh *shard) abandon(w *waiter) error {
 	err := w.ctx.Err()
 	switch w.place {
 	case inLine:
-		sh.line.remove(w)
+		sh.line(w).remove(w)
 		sh.stats.Withdrawn++
 		sh.store.recycle(w)
 	case underWay:
@@ -123,8 +146,8 @@ func (sh *shard) shut() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.closed = true
-	for sh.line.len > 0 {
-		sh.line.pop().answer(stint.Outcome{Err: stint.ErrClosed})
+	for sh.queued() > 0 {
+		sh.next().pop().tell(stint.Outcome{Err: stint.ErrClosed})
 	}
 	if sh.lone != 0 && sh.runner == nil {
 		sh.start()

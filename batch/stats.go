@@ -1,6 +1,6 @@
 package batch
 
-// Stats is what a batching store has done. Calls of One are Direct, Merged, Withdrawn, Full or turned away by Close.
+// Stats is what a batching store has done. Calls of One and All are Direct, Merged, Withdrawn, Full or turned away by Close.
 type Stats struct {
 	Direct    int64 // calls that found their shard idle and went straight through
 	Merged    int64 // calls that were in a merged call
@@ -19,7 +19,7 @@ func (s *Store) Stats() Stats {
 	for _, sh := range s.shards {
 		sh.mu.Lock()
 		st := sh.stats
-		st.Direct, st.Queued = int64(sh.calls), int64(sh.line.len)
+		st.Direct, st.Queued = int64(sh.calls), int64(sh.queued())
 		sh.mu.Unlock()
 		sum.Direct += st.Direct
 		sum.Merged += st.Merged

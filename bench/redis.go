@@ -44,6 +44,39 @@ func RedisContestants() []SharedContestant {
 	}
 }
 
+// RedisPairRows are the situations in which each caller asks for one unit of two limits at once.
+func RedisPairRows(keys int) []SharedRow {
+	return []SharedRow{
+		{"two limits, one hot key, 1 caller", 1, 1, false},
+		{"two limits, one hot key, 64 callers", 64, 1, false},
+		{"two limits, " + count(keys) + " keys, 64 callers", 64, keys, false},
+	}
+}
+
+// RedisPairContestants are the peer, which asks for one after the other and may be left with the first only, and ours, which take
+// both or none.
+func RedisPairContestants() []SharedContestant {
+	second := stint.PerDay(1_000_000_000).WithBurst(1_000_000_000).WithID("bench-day")
+	return []SharedContestant{
+		{"redis_rate, two calls", redisRatePair},
+		{"Stint", stintOn(alone, second)},
+		{"Stint, batch", stintOn(inBatches(batch.Options{}), second)},
+	}
+}
+
+func redisRatePair(address string, small bool) (func(context.Context, string) (bool, error), func(), error) {
+	decide, done, err := redisRate(address, small)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, key string) (bool, error) {
+		if granted, err := decide(ctx, key); err != nil || !granted {
+			return false, err
+		}
+		return decide(ctx, "day:"+key)
+	}, done, nil
+}
+
 func redisRate(address string, small bool) (func(context.Context, string) (bool, error), func(), error) {
 	c := redis.NewClient(&redis.Options{Addr: address, PoolSize: 64})
 	l := redis_rate.NewLimiter(c)
@@ -80,8 +113,8 @@ func leased(most int64) func(stint.Store) (stint.Store, error) {
 	return func(s stint.Store) (stint.Store, error) { return lease.New(s, lease.Options{MaxBlock: most}) }
 }
 
-// stintOn is a limiter of ours on a store around the shared one.
-func stintOn(around around) func(string, bool) (func(context.Context, string) (bool, error), func(), error) {
+// stintOn is a limiter of ours on a store around the shared one, with further limits beside the one that all have.
+func stintOn(around around, further ...stint.Limit) func(string, bool) (func(context.Context, string) (bool, error), func(), error) {
 	return func(address string, small bool) (func(context.Context, string) (bool, error), func(), error) {
 		if !strings.Contains(address, "://") {
 			address = "redis://" + address
@@ -90,12 +123,12 @@ func stintOn(around around) func(string, bool) (func(context.Context, string) (b
 		if err != nil {
 			return nil, nil, err
 		}
-		return decider(shared, around, small)
+		return decider(shared, around, small, further...)
 	}
 }
 
-// decider decides by a limit of ours on a store around a shared one.
-func decider(shared stint.Store, around around, small bool) (func(context.Context, string) (bool, error), func(), error) {
+// decider decides by limits of ours on a store around a shared one.
+func decider(shared stint.Store, around around, small bool, further ...stint.Limit) (func(context.Context, string) (bool, error), func(), error) {
 	store, err := around(shared)
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +137,7 @@ func decider(shared stint.Store, around around, small bool) (func(context.Contex
 	if small {
 		limit = stint.PerDay(1).WithBurst(1).WithID("bench-small")
 	}
-	l, err := stint.NewWith(stint.Options{Store: store}, limit)
+	l, err := stint.NewWith(stint.Options{Store: store}, append(further, limit)...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -72,7 +72,7 @@ func (c *crowd) pick(t *rapid.T) *subject {
 // walk is a random trace.
 func (c *crowd) walk(t *rapid.T) {
 	op := func(t *rapid.T) { s := c.pick(t); c.do(t, s, s.op(t, c.kinds)) }
-	actions := map[string]func(*rapid.T){"op": op, "op2": op, "all": c.all}
+	actions := map[string]func(*rapid.T){"op": op, "op2": op, "all": c.all, "inTurn": c.inTurn}
 	if c.clock != nil { // time moves by itself on the store's own clock
 		actions["time"] = func(t *rapid.T) { c.clock.Set(c.pick(t).move(t, c.clock.Now(), c.kinds)); c.settle() }
 	}
@@ -116,18 +116,63 @@ func (c *crowd) apply(t fataler, s *subject, op stint.Op) (a stint.Answer, m sti
 	return a, m
 }
 
-// all makes a call with a claim on some of the keys, and shows each the answer it would have got alone.
-func (c *crowd) all(t *rapid.T) {
+// claims is a claim on some of the keys, in a random order.
+func (c *crowd) claims(t *rapid.T) ([]*subject, []stint.Claim) {
 	order := rapid.Permutation(c.subjects).Draw(t, "order")
 	order = order[:rapid.IntRange(1, len(order)).Draw(t, "claims")]
 	claims := make([]stint.Claim, len(order))
 	for i, s := range order {
 		claims[i] = stint.Claim{Limit: s.limit, Key: s.key, Op: stint.TakeOp(max(1, s.cost(t)))}
 	}
+	return order, claims
+}
+
+// all makes a call with a claim on some of the keys, and shows each the answer it would have got alone.
+func (c *crowd) all(t *rapid.T) {
+	order, claims := c.claims(t)
 	into := make([]stint.Outcome, len(claims))
 	if err := c.store.All(context.Background(), claims, into); err != nil {
 		t.Fatalf("all: %v", err)
 	}
+	c.didAll(order, claims, into)
+	for _, s := range order {
+		c.do(t, s, stint.LookOp(1))
+	}
+}
+
+// inTurn makes several such calls in one go, some of them alike, on a store that can.
+func (c *crowd) inTurn(t *rapid.T) {
+	store, can := c.store.(stint.CallStore)
+	if !can {
+		c.all(t)
+		return
+	}
+	var orders [][]*subject
+	var claims []stint.Claim
+	var ends []int
+	for range rapid.IntRange(1, 3).Draw(t, "calls") {
+		order, call := c.claims(t)
+		for range rapid.SampledFrom([]int{1, 1, 2, 5, 20}).Draw(t, "alike") {
+			orders, claims = append(orders, order), append(claims, call...)
+			ends = append(ends, len(claims))
+		}
+	}
+	into := make([]stint.Outcome, len(claims))
+	if err := store.AllInTurn(context.Background(), claims, ends, into); err != nil {
+		t.Fatalf("all in turn: %v", err)
+	}
+	first := 0
+	for i, order := range orders {
+		c.didAll(order, claims[first:ends[i]], into[first:ends[i]])
+		first = ends[i]
+	}
+	for _, s := range c.subjects {
+		c.do(t, s, stint.LookOp(1))
+	}
+}
+
+// didAll shows the keys of a call what it answered.
+func (c *crowd) didAll(order []*subject, claims []stint.Claim, into []stint.Outcome) {
 	granted := true
 	for i := range claims {
 		granted = granted && into[i].Granted >= claims[i].Op.Min
@@ -141,9 +186,6 @@ func (c *crowd) all(t *rapid.T) {
 		}
 		s.did(into[i].Mark.At(), op, into[i].Answer)
 		c.each(s, into[i].Mark, op, into[i].Answer)
-	}
-	for _, s := range order {
-		c.do(t, s, stint.LookOp(1))
 	}
 }
 

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"slices"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/record"
@@ -32,6 +33,12 @@ type part struct {
 	at     []int // where each is in the call
 	plans  []*plan
 	keys   []string
+	slot   uint16
+}
+
+// touches says whether one of the part's keys is among those.
+func (p *part) touches(keys map[string]bool) bool {
+	return len(keys) > 0 && slices.ContainsFunc(p.keys, func(key string) bool { return keys[key] })
 }
 
 // parts are the claims of a call by slot; without a Cluster there is one.
@@ -48,7 +55,7 @@ func (s *Store) parts(ctx context.Context, claims []stint.Claim) ([]*part, error
 		}
 		p := places[place]
 		if p == nil {
-			p = new(part)
+			p = &part{slot: place}
 			places[place] = p
 			parts = append(parts, p)
 		}
@@ -79,47 +86,37 @@ func (s *Store) together(ctx context.Context, p *part, into []stint.Outcome) ([]
 	return changes, err
 }
 
-// togetherByScript is together in one call of the script; done is false if only Go can do it.
-func (s *Store) togetherByScript(ctx context.Context, p *part, into []stint.Outcome) (changes []change, done bool, err error) {
-	var d deal
+// groups are the part's claims, one each, whose outcomes lie from the given place on; false if only Go can decide them.
+func (p *part) groups(s *Store, first int) ([]*group, bool) {
 	groups := make([]*group, len(p.claims))
 	for i, c := range p.claims {
 		g := &group{key: p.keys[i], plan: p.plans[i]}
-		g.add(s, c.Op, i)
-		groups[i] = g
-		if g.byGo || c.Op.Max > 0 && c.Op.Min < c.Op.Max && len(p.claims) > 1 || !d.takes(g) {
-			return nil, false, nil
+		g.add(s, c.Op, first+i)
+		if groups[i] = g; g.byGo || c.Op.Max > 0 && c.Op.Min < c.Op.Max && len(p.claims) > 1 {
+			return nil, false
 		}
 	}
-	c := d.call(s.clock(), true)
+	return groups, len(groups) <= maxGroups
+}
+
+// togetherByScript is together in one call of the script; done is false if only Go can do it.
+func (s *Store) togetherByScript(ctx context.Context, p *part, into []stint.Outcome) (changes []change, done bool, err error) {
+	groups, ok := p.groups(s, 0)
+	var d deal
+	if !ok || !d.join(p.claims, groups) {
+		return nil, false, nil
+	}
+	c := d.call(s.clock(), allOrNone)
 	s.link.run(ctx, c)
 	a, err := d.read(c)
 	if err != nil {
 		return nil, false, err
 	}
-	held := make([]stint.Held, len(groups))
-	for i, g := range groups {
-		state, ok := a.state(g, 0)
-		if !ok {
-			return nil, false, nil
-		}
-		held[i] = stint.Held{State: state, Mark: stint.NewMark(a.now)}
+	changes, done, err = d.sets[0].calls.answer(&a, into)
+	if done && err == nil {
+		s.stats.byScript.Add(int64(len(groups)))
 	}
-	changes = make([]change, len(held))
-	for i := range held {
-		changes[i].before, changes[i].now = held[i].State, a.now
-	}
-	if granted := stint.DecideAll(p.claims, held, into); granted != a.granted {
-		return nil, true, ErrAnswer
-	}
-	for i := range held {
-		changes[i].after, changes[i].granted = held[i].State, into[i].Granted
-	}
-	if !a.granted {
-		changes = nil
-	}
-	s.stats.byScript.Add(int64(len(groups)))
-	return changes, true, nil
+	return changes, done, err
 }
 
 // togetherByGo is together by comparing and setting.

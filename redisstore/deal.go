@@ -25,7 +25,7 @@ type step struct {
 
 // The bounds of one call of the script.
 const (
-	maxGroups   = 128
+	maxGroups   = 256
 	maxSteps    = 255
 	maxPrograms = 255
 )
@@ -41,27 +41,43 @@ func (g *group) add(s *Store, op stint.Op, claim int) {
 	g.steps = append(g.steps, step{op, program, []int{claim}})
 }
 
-// deal is the groups that one call of the script decides: those of words, then those of runs.
-type deal struct {
+// set is groups that the script decides together: calls that take of all groups or of none (see joint.go), or groups each for itself.
+type set struct {
 	words, runs []*group
-	programs    []string
-	numbers     map[string]byte // of the programs
+	calls       *joint // nil: each group for itself
 }
 
-// takes adds the group, if there is room for it.
-func (d *deal) takes(g *group) bool {
-	if len(d.words)+len(d.runs) >= maxGroups || len(d.programs)+len(g.steps) > maxPrograms {
-		return false
+// deal is the sets that one call of the script decides, one after the other.
+type deal struct {
+	sets     []*set
+	groups   int
+	programs []string
+	numbers  map[string]byte // of the programs
+	touched  map[string]*set // by a key, the last of its sets of calls
+}
+
+// has says whether there is room for the groups.
+func (d *deal) has(groups ...*group) bool {
+	steps := 0
+	for _, g := range groups {
+		steps += len(g.steps)
 	}
-	for _, s := range g.steps {
-		d.number(s.program)
+	return d.groups+len(groups) <= maxGroups && len(d.programs)+steps <= maxPrograms
+}
+
+// add adds groups to the set, which is one of the deal's.
+func (d *deal) add(to *set, groups ...*group) {
+	for _, g := range groups {
+		for _, s := range g.steps {
+			d.number(s.program)
+		}
+		if g.plan.kind == byRuns {
+			to.runs = append(to.runs, g)
+		} else {
+			to.words = append(to.words, g)
+		}
 	}
-	if g.plan.kind == byRuns {
-		d.runs = append(d.runs, g)
-	} else {
-		d.words = append(d.words, g)
-	}
-	return true
+	d.groups += len(groups)
 }
 
 // number is the number of a program, from 1.
@@ -77,34 +93,41 @@ func (d *deal) number(program []byte) byte {
 	return byte(len(d.programs))
 }
 
+// The modes of the script.
+const (
+	eachForItself = "m"
+	allOrNone     = "a"
+)
+
 // call is the call of the script.
-func (d *deal) call(clock string, all bool) *call {
+func (d *deal) call(clock, mode string) *call {
 	c := &call{script: decideScript}
-	var steps []byte
-	plain := true // each key, program 1, once
-	for _, g := range d.words {
-		c.keys = append(c.keys, g.key)
-		steps = append(steps, byte(len(g.steps)))
-		for _, s := range g.steps {
-			steps = d.appendStep(steps, s)
-		}
-		plain = plain && len(g.steps) == 1 && len(g.steps[0].claims) == 1
-	}
-	for _, g := range d.runs {
-		for _, s := range g.steps {
+	var sizes, steps []byte
+	plain := len(d.programs) == 1 // each key, program 1, once
+	for _, x := range d.sets {
+		first := len(c.keys) + len(x.words)
+		for _, g := range x.words {
 			c.keys = append(c.keys, g.key)
-			steps = d.appendStep(append(steps, 1), s)
-			plain = plain && len(s.claims) == 1
+			steps = append(steps, byte(len(g.steps)))
+			for _, s := range g.steps {
+				steps = d.appendStep(steps, s)
+			}
+			plain = plain && len(g.steps) == 1 && len(g.steps[0].claims) == 1
 		}
+		for _, g := range x.runs {
+			for _, s := range g.steps {
+				c.keys = append(c.keys, g.key)
+				steps = d.appendStep(append(steps, 1), s)
+				plain = plain && len(s.claims) == 1
+			}
+		}
+		sizes = binary.BigEndian.AppendUint16(sizes, uint16(len(x.words)))
+		sizes = binary.BigEndian.AppendUint16(sizes, uint16(len(c.keys)-first))
 	}
-	if plain && len(d.programs) == 1 {
+	if plain {
 		steps = nil
 	}
-	mode := "m"
-	if all {
-		mode = "a"
-	}
-	c.args = append(make([]any, 0, 4+len(d.programs)), clock, mode, len(d.words), steps)
+	c.args = append(make([]any, 0, 4+len(d.programs)), clock, mode, sizes, steps)
 	for _, program := range d.programs {
 		c.args = append(c.args, program)
 	}
@@ -117,9 +140,8 @@ func (d *deal) appendStep(to []byte, s step) []byte {
 
 // dealt is what the script answered.
 type dealt struct {
-	now     int64
-	granted bool
-	states  string
+	now    int64
+	states string
 }
 
 // read reads the answer to the deal's call.
@@ -128,25 +150,36 @@ func (d *deal) read(c *call) (dealt, error) {
 	if err != nil {
 		return dealt{}, err
 	}
-	granted, ok1 := list[2].(int64)
+	verdicts := 0
+	for _, x := range d.sets {
+		if x.calls != nil {
+			verdicts++
+		}
+	}
+	granted, ok1 := list[2].(string)
 	states, ok2 := list[3].(string)
 	now, ok3 := instant(list[0], list[1])
-	if !ok1 || !ok2 || !ok3 {
+	if !ok1 || !ok2 || !ok3 || len(granted) != 2*verdicts {
 		return dealt{}, ErrAnswer
 	}
 	size := 0
-	for _, g := range d.words {
-		g.first = size
-		size += 1 + g.plan.answerSize()
-	}
-	for _, g := range d.runs {
-		g.first = size
-		size += (1 + g.plan.answerSize()) * len(g.steps)
+	for i, x := range d.sets {
+		for _, g := range x.words {
+			g.first = size
+			size += 1 + g.plan.answerSize()
+		}
+		for _, g := range x.runs {
+			g.first = size
+			size += (1 + g.plan.answerSize()) * len(g.steps)
+		}
+		if x.calls != nil {
+			x.calls.granted = int(granted[2*i])<<8 | int(granted[2*i+1])
+		}
 	}
 	if len(states) != size {
 		return dealt{}, ErrAnswer
 	}
-	return dealt{now, granted == 1, states}, nil
+	return dealt{now, states}, nil
 }
 
 // instant is an instant out of seconds and their millionths, or whole where there are none.

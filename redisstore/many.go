@@ -23,7 +23,7 @@ func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Out
 	deals := s.deals(groups, &left)
 	calls := make([]*call, len(deals))
 	for i, d := range deals {
-		calls[i] = d.call(s.clock(), false)
+		calls[i] = d.call(s.clock(), eachForItself)
 	}
 	if len(calls) > 0 {
 		s.link.run(ctx, calls...)
@@ -87,12 +87,12 @@ func (s *Store) deals(groups []*group, left *[]*group) []*deal {
 			place = slot(g.key)
 		}
 		d := open[place]
-		if d == nil || !d.takes(g) {
-			d = new(deal)
-			d.takes(g)
+		if d == nil || !d.has(g) {
+			d = &deal{sets: []*set{new(set)}}
 			deals = append(deals, d)
 			open[place] = d
 		}
+		d.add(d.sets[0], g)
 	}
 	return deals
 }
@@ -100,7 +100,7 @@ func (s *Store) deals(groups []*group, left *[]*group) []*deal {
 // answer puts into the outcomes what the script says to the deal, and returns the groups that it left to Go.
 func (d *deal) answer(c *call, into []stint.Outcome) (left []*group) {
 	a, err := d.read(c)
-	for _, groups := range [][]*group{d.words, d.runs} {
+	for _, groups := range [][]*group{d.sets[0].words, d.sets[0].runs} {
 		for _, g := range groups {
 			if err != nil {
 				g.fail(err, into)

@@ -107,9 +107,7 @@ func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Out
 	for len(claims) > 0 {
 		n := min(len(claims), maxRows)
 		if err := s.steps(ctx, claims[:n], into[:n]); err != nil {
-			for i := range n {
-				into[i] = stint.Outcome{Err: err}
-			}
+			fail(into[:n], err)
 		}
 		claims, into = claims[n:], into[n:]
 	}
@@ -150,29 +148,77 @@ func (s *Store) steps(ctx context.Context, claims []stint.Claim, into []stint.Ou
 
 // All implements [stint.Store]: one transaction that locks the rows of all claims in one order, whatever theirs.
 func (s *Store) All(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
+	if len(claims) == 0 {
+		return nil
+	}
+	ends := [1]int{len(claims)}
+	if err := s.AllInTurn(ctx, claims, ends[:], into); err != nil {
+		return err
+	}
+	return into[0].Err
+}
+
+// AllInTurn implements [stint.CallStore]. So many calls go into one transaction as a statement can hold.
+func (s *Store) AllInTurn(ctx context.Context, claims []stint.Claim, ends []int, into []stint.Outcome) error {
 	ctx, cancel, err := s.begin(ctx, limitsOf(claims)...)
 	if err != nil {
 		return err
 	}
 	defer cancel()
-	rows, at := rowsOf(claims)
+	for first := 0; len(ends) > 0; {
+		n := 1
+		for n < len(ends) && ends[n]-first <= maxRows {
+			n++
+		}
+		last := ends[n-1]
+		if err := s.inTurn(ctx, claims[:last], first, ends[:n], into[:last]); err != nil {
+			fail(into[first:last], err)
+		}
+		first, ends = last, ends[n:]
+	}
+	return nil
+}
+
+// inTurn decides calls, whose claims lie from first on, in one transaction.
+func (s *Store) inTurn(ctx context.Context, claims []stint.Claim, first int, ends []int, into []stint.Outcome) error {
+	rows, at := rowsOf(claims[first:])
 	return s.transact(ctx, rows, func(ctx context.Context, se *session, now int64) error {
-		records := make([]*record.Record, len(claims))
-		for i, r := range at {
-			if r.err != nil {
-				return errStep{r.err}
-			}
-			records[i] = &r.record
-		}
-		granted, err := record.StepAll(claims, records, now, s.earlier(ctx, se), into)
-		if err != nil {
-			return errStep{err}
-		}
-		for i, r := range at {
-			r.changed = granted && claims[i].Op.Max != 0
+		earlier := s.earlier(ctx, se)
+		begin := first
+		for _, end := range ends {
+			s.all(claims[begin:end], at[begin-first:end-first], now, earlier, into[begin:end])
+			begin = end
 		}
 		return nil
 	})
+}
+
+// all decides one call on rows that are locked.
+func (s *Store) all(claims []stint.Claim, rows []*row, now int64, earlier record.Earlier, into []stint.Outcome) {
+	records := make([]*record.Record, len(claims))
+	for i, r := range rows {
+		if r.err != nil {
+			fail(into, r.err)
+			return
+		}
+		records[i] = &r.record
+	}
+	granted, err := record.StepAll(claims, records, now, earlier, into)
+	if err != nil {
+		fail(into, err)
+		return
+	}
+	for i, r := range rows {
+		if granted && claims[i].Op.Max != 0 {
+			r.limit, r.changed = claims[i].Limit, true
+		}
+	}
+}
+
+func fail(into []stint.Outcome, err error) {
+	for i := range into {
+		into[i] = stint.Outcome{Err: err}
+	}
 }
 
 func limitsOf(claims []stint.Claim) []*stint.Limit {

@@ -169,6 +169,7 @@ func TestBatchTraps(t *testing.T) {
 	t.Run("F17_an_ended_goroutine_wedges_nothing", func(t *testing.T) { synctest.Test(t, batchGoexit) })
 	t.Run("F17_close_leaves_nothing", func(t *testing.T) { synctest.Test(t, batchCloses) })
 	t.Run("F19_a_full_line_says_so", func(t *testing.T) { synctest.Test(t, batchFull) })
+	t.Run("P13_merged_calls_take_all_or_none", func(t *testing.T) { synctest.Test(t, batchAlls) })
 	t.Run("F20_first_in_first_out", func(t *testing.T) { synctest.Test(t, batchOrder) })
 	t.Run("F20_what_passes_on_sees_what_came_before", func(t *testing.T) { synctest.Test(t, batchPassesOn) })
 }
@@ -472,13 +473,61 @@ func batchFull(t *testing.T) {
 	}
 }
 
+// batchAlls: calls with several claims that stand in line are decided in one go, each all or none, in the order in which they came,
+// and take turns with those of one claim. What belongs to a caller who has left is not touched.
+func batchAlls(t *testing.T) {
+	q := queueUp(t, batch.Options{}, 10, ones(2), nil)
+	other := compiledLimit(t, stint.PerHour(4))
+	costs := []int64{3, 2, 1, 1}
+	into := make([][]stint.Outcome, len(costs))
+	errs := make([]error, len(costs))
+	leaving, leave := context.WithCancel(context.Background())
+	for i, cost := range costs {
+		claims := []stint.Claim{stint.NewClaim(q.limit, "k", cost), stint.NewClaim(other, "k", cost)}
+		into[i] = make([]stint.Outcome, 2)
+		ctx := context.Background()
+		if i == 3 {
+			ctx = leaving
+		}
+		q.callers.Go(func() { errs[i] = q.store.All(ctx, claims, into[i]) })
+		synctest.Wait()
+	}
+	gate := make(chan struct{})
+	q.inner.Next(fault.Fault{}) // the line's calls of one claim
+	q.inner.Next(fault.Fault{Gate: gate})
+	close(q.gate)
+	synctest.Wait()
+	leave()
+	synctest.Wait()
+	close(gate)
+	q.first.Wait()
+	q.callers.Wait()
+	for i, want := range []struct{ first, second int64 }{{3, 3}, {2, 0}, {1, 1}} {
+		if errs[i] != nil || into[i][0].Granted != want.first || into[i][1].Granted != want.second {
+			t.Errorf("call %d: %+v, %v; want %v", i, into[i], errs[i], want)
+		}
+	}
+	if !errors.Is(errs[3], context.Canceled) || into[3][0] != (stint.Outcome{}) {
+		t.Errorf("who left: %+v, %v", into[3], errs[3])
+	}
+	if !slices.Equal(q.granted, []int64{1, 1}) {
+		t.Errorf("calls of one claim were granted %v", q.granted)
+	}
+	if left := remaining(t, q.store, q.limit, "k"); left != 4 { // 10 but 1, 1, 3 and 1
+		t.Errorf("%d of 10 remain", left)
+	}
+	if st := q.store.Stats(); st.Batches != 2 || st.Merged != 6 || st.Left != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // batchPassesOn: what is not merged does not wait for the line, and sees all that was answered before it came.
 func batchPassesOn(t *testing.T) {
 	q := queueUp(t, batch.Options{}, 10, ones(2), nil)
 	ctx := context.Background()
 	claims, into := []stint.Claim{stint.NewClaim(q.limit, "k", 9)}, make([]stint.Outcome, 1)
-	if err := q.store.All(ctx, claims, into); err != nil || into[0].Granted != 9 {
-		t.Errorf("all: %+v, %v", into, err)
+	if err := q.store.Many(ctx, claims, into); err != nil || into[0].Granted != 9 {
+		t.Errorf("many: %+v, %v", into, err)
 	}
 	at := into[0].Mark.At()
 	q.open()

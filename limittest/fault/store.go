@@ -146,6 +146,20 @@ func (s *Store) All(ctx context.Context, claims []stint.Claim, into []stint.Outc
 	return s.do(ctx, s.begin(ctx, All, claims...), into, func() error { return s.inner.All(ctx, claims, into) })
 }
 
+// AllInTurn implements [stint.CallStore], as so many calls of All by the inner store that share one fate.
+func (s *Store) AllInTurn(ctx context.Context, claims []stint.Claim, ends []int, into []stint.Outcome) error {
+	return s.do(ctx, s.begin(ctx, All, claims...), into, func() error {
+		first := 0
+		for _, end := range ends {
+			if err := s.inner.All(ctx, claims[first:end], into[first:end]); err != nil {
+				return err
+			}
+			first = end
+		}
+		return nil
+	})
+}
+
 // Many implements [stint.Store].
 func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
 	return s.do(ctx, s.begin(ctx, Many, claims...), into, func() error { return s.inner.Many(ctx, claims, into) })

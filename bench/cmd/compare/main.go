@@ -240,19 +240,24 @@ func httpPath(r run) (string, error) {
 }
 
 func onRedis(r run) (string, error) {
-	text := ""
-	for _, row := range bench.RedisRows(min(100_000, r.many)) {
-		fmt.Fprintf(os.Stderr, "  %s\n", row.Name)
-		server, err := bench.StartRedis(context.Background())
-		if err != nil {
-			return "", err
+	text, keys := "", min(100_000, r.many)
+	for _, part := range []struct {
+		rows        []bench.SharedRow
+		contestants []bench.SharedContestant
+	}{{bench.RedisRows(keys), bench.RedisContestants()}, {bench.RedisPairRows(keys), bench.RedisPairContestants()}} {
+		for _, row := range part.rows {
+			fmt.Fprintf(os.Stderr, "  %s\n", row.Name)
+			server, err := bench.StartRedis(context.Background())
+			if err != nil {
+				return "", err
+			}
+			figures, err := row.Run(server, part.contestants, bench.Effort{Rounds: r.effort.Rounds, Slice: 5 * r.effort.Slice})
+			server.Close()
+			if err != nil {
+				return "", err
+			}
+			text += bench.SharedTable(row, figures) + "\n"
 		}
-		figures, err := row.Run(server, bench.RedisContestants(), bench.Effort{Rounds: r.effort.Rounds, Slice: 5 * r.effort.Slice})
-		server.Close()
-		if err != nil {
-			return "", err
-		}
-		text += bench.SharedTable(row, figures) + "\n"
 	}
 	return r.heading("one redis-server on the same machine, %d rounds of %v each", r.effort.Rounds, 5*r.effort.Slice) + text, nil
 }

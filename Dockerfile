@@ -1,4 +1,4 @@
-# The program alone, in an image without a shell, for a user without rights.
+# The program alone, in an image with nothing else, for a user without rights.
 #
 #   docker build -t stint .
 #   docker run -p 8080:8080 -v stint:/data stint
@@ -14,13 +14,17 @@ ENV GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=0
 RUN cd service && go mod download
 COPY . .
 ARG VERSION=unknown
-RUN cd service && go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /stint ./cmd/stint
-# The folder for what lasts, which the image's user may write.
-RUN mkdir -p /data && chown 65532:65532 /data
+# grpcnotrace leaves out the pages of a debugger that nobody opens, and with them a third of the program.
+RUN cd service && go build -trimpath -tags grpcnotrace -ldflags "-s -w -X main.version=$VERSION" -o /stint ./cmd/stint
+# Folders that the user of the image may write: for what lasts, and for what does not.
+RUN mkdir -p /root/data /root/tmp
 
-FROM gcr.io/distroless/static-debian12:nonroot
+# Nothing but the program and the authorities that vouch for the servers it calls; it brings its time zones along.
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build --chown=65532:65532 /root/data /data
+COPY --from=build --chown=65532:65532 /root/tmp /tmp
 COPY --from=build /stint /stint
-COPY --from=build --chown=65532:65532 /data /data
 ENV STINT_DATA=/data
 VOLUME /data
 EXPOSE 8080 8089

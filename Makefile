@@ -72,7 +72,7 @@ tests: ## run the tests in a container with all servers they need
 .PHONY: binary
 binary:
 	@mkdir -p bin
-	cd service && CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o ../bin/stint ./cmd/stint
+	cd service && CGO_ENABLED=0 go build -trimpath -tags grpcnotrace -ldflags "-X main.version=$(VERSION)" -o ../bin/stint ./cmd/stint
 
 .PHONY: run
 run: binary ## build, start a limited service and say what to try (LISTEN=host:port)

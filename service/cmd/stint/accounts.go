@@ -17,9 +17,9 @@ import (
 
 // accountsFlags are the flags of every command that reads or changes accounts.
 type accountsFlags struct {
-	Accounts string `placeholder:"URL" env:"STINT_ACCOUNTS" help:"The database: sqlite:FILE, postgres://… or mysql://…. The one of stint serve on this machine unless said."`
-	Data     string `placeholder:"FOLDER" env:"STINT_DATA" help:"The folder of stint serve, in which the default database is."`
-	JSON     bool   `name:"json" help:"Print JSON."`
+	Accounts string `long:"accounts" value-name:"URL" env:"STINT_ACCOUNTS" description:"The database: sqlite:FILE, postgres://… or mysql://…. The one of stint serve on this machine unless said."`
+	Data     string `long:"data" value-name:"FOLDER" env:"STINT_DATA" description:"The folder of stint serve, in which the default database is."`
+	JSON     bool   `long:"json" description:"Print JSON."`
 }
 
 // accountsAt is the address of the accounts, that of the data folder if none is given.
@@ -144,15 +144,9 @@ func about(what, name string, err error) error {
 
 // listFlags are the flags of every list.
 type listFlags struct {
-	After string `placeholder:"NAME" help:"Begin behind this one; of values, KIND/SUBJECT/LIMIT."`
-	Most  int    `default:"100" help:"How many, at most 1000."`
+	After string `long:"after" value-name:"NAME" description:"Begin behind this one; of values, KIND/SUBJECT/LIMIT."`
+	Most  int    `long:"most" default:"100" description:"How many, at most 1000."`
 }
-
-// verb is the word that a command was called by, where several are one type; ownKind is of whom the values are that it sets.
-type (
-	verb    string
-	ownKind string
-)
 
 // subject is whose value an argument names: a pattern is a wildcard.
 func subject(kind, name string) (string, string) {

@@ -17,18 +17,24 @@ import (
 )
 
 type configCommand struct {
-	Check   checkCommand   `cmd:"" help:"Say whether a policy file is good, and if not, what is wrong and where."`
-	Explain explainCommand `cmd:"" help:"Say which route and limits hold for a call, and why. Nothing is counted."`
-	Diff    diffCommand    `cmd:"" help:"Say what changes where a policy file takes the place of another; exit code 1 if anything does."`
-	Default defaultCommand `cmd:"" help:"Print the built-in policy, with comments, as a file to start from."`
+	Check   checkCommand   `command:"check" description:"Say whether a policy file is good, and if not, what is wrong and where."`
+	Explain explainCommand `command:"explain" description:"Say which route and limits hold for a call, and why. Nothing is counted."`
+	Diff    diffCommand    `command:"diff" description:"Say what changes where a policy file takes the place of another; exit code 1 if anything does."`
+	Default defaultCommand `command:"default" description:"Print the built-in policy, with comments, as a file to start from."`
 }
 
 type checkCommand struct {
-	File string `arg:"" help:"The policy file."`
+	leaf
+	checkArguments `positional-args:"yes" required:"yes"`
+}
+
+// checkArguments are what stands without a flag.
+type checkArguments struct {
+	File string `positional-arg-name:"FILE" description:"The policy file." required:"yes"`
 }
 
 // Run prints what is wrong with the file, or what is in it.
-func (c *checkCommand) Run(t *terminal) error {
+func (c *checkCommand) Run(_ context.Context, t *terminal) error {
 	p, err := loadPolicy(c.File)
 	if mistakes, wrong := errors.AsType[*policy.Mistakes](err); wrong {
 		fmt.Fprintln(t.err, mistakes)
@@ -60,21 +66,29 @@ func (c *checkCommand) Run(t *terminal) error {
 	return err
 }
 
-type defaultCommand struct{}
+type defaultCommand struct {
+	leaf
+}
 
 // Run prints the built-in policy.
-func (defaultCommand) Run(t *terminal) error {
+func (defaultCommand) Run(_ context.Context, t *terminal) error {
 	_, err := io.WriteString(t.out, policyfile.DefaultText)
 	return err
 }
 
 type explainCommand struct {
-	File   string   `arg:"" help:"The policy file."`
-	Method string   `arg:"" help:"The call's method, such as GET."`
-	URL    string   `arg:"" help:"The call's address: a path, or with the host."`
-	Header []string `short:"H" sep:"none" placeholder:"NAME: VALUE" help:"A header of the call. Can be given again."`
-	From   string   `default:"127.0.0.1" placeholder:"ADDRESS" help:"The address that the connection comes from."`
-	Plan   string   `help:"The plan of the call's user."`
+	leaf
+	explainArguments `positional-args:"yes" required:"yes"`
+	Header           []string `short:"H" long:"header" value-name:"NAME: VALUE" description:"A header of the call. Can be given again."`
+	From             string   `long:"from" value-name:"ADDRESS" default:"127.0.0.1" description:"The address that the connection comes from."`
+	Plan             string   `long:"plan" description:"The plan of the call's user."`
+}
+
+// explainArguments are what stands without a flag.
+type explainArguments struct {
+	File   string `positional-arg-name:"FILE" description:"The policy file." required:"yes"`
+	Method string `positional-arg-name:"METHOD" description:"The call's method, such as GET." required:"yes"`
+	URL    string `positional-arg-name:"URL" description:"The call's address: a path, or with the host." required:"yes"`
 }
 
 // Run prints what the policy does with the call.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"strings"
 
@@ -8,12 +9,18 @@ import (
 )
 
 type diffCommand struct {
-	Old string `arg:"" help:"The policy file in force."`
-	New string `arg:"" help:"The policy file that would take its place."`
+	leaf
+	diffArguments `positional-args:"yes" required:"yes"`
+}
+
+// diffArguments are what stands without a flag.
+type diffArguments struct {
+	Old string `positional-arg-name:"OLD" description:"The policy file in force." required:"yes"`
+	New string `positional-arg-name:"NEW" description:"The policy file that would take its place." required:"yes"`
 }
 
 // Run prints what changes, a line each; the answer is no if anything does.
-func (c *diffCommand) Run(t *terminal) error {
+func (c *diffCommand) Run(_ context.Context, t *terminal) error {
 	old, err := loadPolicy(c.Old)
 	if err != nil {
 		return err

@@ -18,9 +18,9 @@ import (
 
 // counting are the flags of every command that counts where other processes count, too.
 type counting struct {
-	Store    string   `placeholder:"URL" env:"STINT_STORE" help:"Where to count: memory, sqlite:FILE, postgres://…, mysql://…, redis://…, unix://…, redis+cluster://… or redis+sentinel://…. A file of this user's unless said."`
-	Strategy string   `placeholder:"NAME" help:"How limits count that name no strategy, such as token-bucket."`
-	ID       []string `name:"id" sep:"none" placeholder:"NAME" help:"The limit's identity, by which others share its counts, and its values can change: its text unless said. With several limits given again, in their order."`
+	Store    string   `long:"store" value-name:"URL" env:"STINT_STORE" description:"Where to count: memory, sqlite:FILE, postgres://…, mysql://…, redis://…, unix://…, redis+cluster://… or redis+sentinel://…. A file of this user's unless said."`
+	Strategy string   `long:"strategy" value-name:"NAME" description:"How limits count that name no strategy, such as token-bucket."`
+	ID       []string `long:"id" value-name:"NAME" description:"The limit's identity, by which others share its counts, and its values can change: its text unless said. With several limits given again, in their order."`
 }
 
 const (

@@ -9,12 +9,21 @@ import (
 )
 
 type healthCommand struct {
-	URL     string        `arg:"" optional:"" default:"http://127.0.0.1:8080/readyz" help:"What to ask."`
-	Timeout time.Duration `default:"2s" help:"How long it may take."`
+	leaf
+	healthArguments `positional-args:"yes"`
+	Timeout         time.Duration `long:"timeout" default:"2s" description:"How long it may take."`
+}
+
+// healthArguments are what stands without a flag.
+type healthArguments struct {
+	URL string `positional-arg-name:"URL" description:"What to ask; http://127.0.0.1:8080/readyz unless said."`
 }
 
 // Run asks, and says no if the answer is not 200: for health checks in images that hold no other program.
 func (c *healthCommand) Run(ctx context.Context, t *terminal) error {
+	if c.URL == "" {
+		c.URL = "http://127.0.0.1:8080/readyz"
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)

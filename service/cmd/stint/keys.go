@@ -12,19 +12,25 @@ import (
 
 type keysCommand struct {
 	accountsFlags
-	Create keyCreateCommand `cmd:"" help:"Make an API key for a user, and print it: it is known now and never again."`
-	List   keyListCommand   `cmd:"" help:"List keys."`
-	Show   keyIDCommand     `cmd:"" help:"Show a key and the values that are its own."`
-	Revoke keyIDCommand     `cmd:"" help:"End a key for good, within two seconds."`
-	Set    ownSetCommand    `cmd:"" help:"Give a key a value of a limit."`
-	Unset  ownUnsetCommand  `cmd:"" help:"Take that value away."`
+	Create keyCreateCommand `command:"create" description:"Make an API key for a user, and print it: it is known now and never again."`
+	List   keyListCommand   `command:"list" description:"List keys."`
+	Show   keyIDCommand     `command:"show" description:"Show a key and the values that are its own."`
+	Revoke keyIDCommand     `command:"revoke" description:"End a key for good, within two seconds."`
+	Set    ownSetCommand    `command:"set" description:"Give a key a value of a limit."`
+	Unset  ownUnsetCommand  `command:"unset" description:"Take that value away."`
 }
 
 type keyCreateCommand struct {
-	User    string   `arg:"" help:"The user's name."`
-	Scope   []string `default:"routes" placeholder:"SCOPE" help:"What it is for: routes, decide (the decision API), manage (blocks and resets over it). Several, joined by commas."`
-	Expires string   `placeholder:"TIME" help:"When it ends: in 90d, 12h, or at 2027-01-31. Never unless said."`
-	Label   string   `help:"A word for people."`
+	leaf
+	keyCreateArguments `positional-args:"yes" required:"yes"`
+	Scope              []string `long:"scope" value-name:"SCOPE" default:"routes" description:"What it is for: routes, decide (the decision API), manage (blocks and resets over it). Several, joined by commas."`
+	Expires            string   `long:"expires" value-name:"TIME" description:"When it ends: in 90d, 12h, or at 2027-01-31. Never unless said."`
+	Label              string   `long:"label" description:"A word for people."`
+}
+
+// keyCreateArguments are what stands without a flag.
+type keyCreateArguments struct {
+	User string `positional-arg-name:"USER" description:"The user's name." required:"yes"`
 }
 
 // createdKey is a key with its secret.
@@ -34,8 +40,8 @@ type createdKey struct {
 }
 
 // Run makes the key.
-func (c *keyCreateCommand) Run(ctx context.Context, t *terminal, in *commands) error {
-	scopes, err := accounts.ParseScopes(c.Scope)
+func (c *keyCreateCommand) Run(ctx context.Context, t *terminal, in line) error {
+	scopes, err := accounts.ParseScopes(apart(c.Scope))
 	if err != nil {
 		return err
 	}
@@ -43,12 +49,12 @@ func (c *keyCreateCommand) Run(ctx context.Context, t *terminal, in *commands) e
 	if err != nil {
 		return err
 	}
-	return in.Keys.on(ctx, t, func(a *accounts.Accounts) (any, error) {
+	return in.on(ctx, t, func(a *accounts.Accounts) (any, error) {
 		k, secret, err := a.CreateKey(ctx, c.User, accounts.KeyOptions{Scopes: scopes, Expires: expires, Label: c.Label})
 		if err != nil {
 			return nil, about("user", c.User, err)
 		}
-		if in.Keys.JSON {
+		if in.JSON {
 			return createdKey{k, secret}, nil
 		}
 		_, _ = fmt.Fprintf(t.err, "The key %s of %s; it is shown this once:\n", k.ID, k.User)
@@ -78,23 +84,35 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 }
 
 type keyListCommand struct {
-	User string `arg:"" optional:"" help:"Whose keys; all unless said."`
+	leaf
+	keyListArguments `positional-args:"yes"`
 	listFlags
 }
 
+// keyListArguments are what stands without a flag.
+type keyListArguments struct {
+	User string `positional-arg-name:"USER" description:"Whose keys; all unless said."`
+}
+
 // Run lists keys.
-func (c *keyListCommand) Run(ctx context.Context, t *terminal, in *commands) error {
-	return in.Keys.on(ctx, t, func(a *accounts.Accounts) (any, error) { return a.Keys(ctx, c.User, c.After, c.Most) })
+func (c *keyListCommand) Run(ctx context.Context, t *terminal, in line) error {
+	return in.on(ctx, t, func(a *accounts.Accounts) (any, error) { return a.Keys(ctx, c.User, c.After, c.Most) })
 }
 
 type keyIDCommand struct {
-	ID string `arg:"" help:"The key's id: the 8 characters behind stint_."`
+	leaf
+	keyIDArguments `positional-args:"yes" required:"yes"`
+}
+
+// keyIDArguments are what stands without a flag.
+type keyIDArguments struct {
+	ID string `positional-arg-name:"ID" description:"The key's id: the 8 characters behind stint_." required:"yes"`
 }
 
 // Run shows the key, after what the command says of it.
-func (c *keyIDCommand) Run(ctx context.Context, t *terminal, in *commands, verb verb) error {
-	return in.Keys.on(ctx, t, func(a *accounts.Accounts) (any, error) {
-		if verb == "revoke" {
+func (c *keyIDCommand) Run(ctx context.Context, t *terminal, in line) error {
+	return in.on(ctx, t, func(a *accounts.Accounts) (any, error) {
+		if in.verb == "revoke" {
 			if err := a.RevokeKey(ctx, c.ID); err != nil {
 				return nil, about("key", c.ID, err)
 			}

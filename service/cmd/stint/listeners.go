@@ -39,7 +39,7 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 			return fmt.Errorf("the admin token: %w", err)
 		}
 	}
-	if c.API {
+	if !c.NoAPI {
 		decisions, err := c.decisions(j, d, s, token)
 		if err != nil {
 			return err

@@ -24,18 +24,24 @@ import (
 )
 
 type loadCommand struct {
-	URL         string        `arg:"" optional:"" help:"Where to send. Asked for on a terminal."`
-	Rate        string        `help:"How many requests in how long, such as 2000/min. Asked for on a terminal."`
-	Duration    time.Duration `help:"How long to send. 1m if --requests is not given either."`
-	Requests    int64         `short:"n" help:"How many requests to send."`
-	Connections int           `default:"64" help:"The most requests in flight, each on its own connection."`
-	Header      []string      `short:"H" sep:"none" placeholder:"NAME: VALUE" help:"A header to send. Can be given again."`
-	Method      string        `short:"X" help:"The method: GET, or POST with a body."`
-	Body        string        `help:"The body to send; @FILE takes it from a file."`
-	Timeout     time.Duration `default:"30s" help:"How long an answer may take."`
-	OnLimit     string        `default:"go-on" placeholder:"go-on|wait:5s|retry-after" help:"What a refusal does to the requests after it."`
-	Expect      []string      `sep:"none" placeholder:"LIMIT" help:"A limit that should hold, ${limit_help}. Can be given again. Exits with 1 if it did not hold."`
-	JSON        bool          `name:"json" help:"End with the report as one JSON object on the standard output."`
+	leaf
+	loadArguments `positional-args:"yes"`
+	Rate          string        `long:"rate" description:"How many requests in how long, such as 2000/min. Asked for on a terminal."`
+	Duration      time.Duration `long:"duration" description:"How long to send. 1m if --requests is not given either."`
+	Requests      int64         `short:"n" long:"requests" description:"How many requests to send."`
+	Connections   int           `long:"connections" default:"64" description:"The most requests in flight, each on its own connection."`
+	Header        []string      `short:"H" long:"header" value-name:"NAME: VALUE" description:"A header to send. Can be given again."`
+	Method        string        `short:"X" long:"method" description:"The method: GET, or POST with a body."`
+	Body          string        `long:"body" description:"The body to send; @FILE takes it from a file."`
+	Timeout       time.Duration `long:"timeout" default:"30s" description:"How long an answer may take."`
+	OnLimit       string        `long:"on-limit" value-name:"go-on|wait:5s|retry-after" default:"go-on" description:"What a refusal does to the requests after it."`
+	Expect        []string      `long:"expect" value-name:"LIMIT" description:"A limit that should hold, such as \"100/hour\", \"10/s burst 20\" or \"5/1m30s interval-bucket\". Can be given again. Exits with 1 if it did not hold."`
+	JSON          bool          `long:"json" description:"End with the report as one JSON object on the standard output."`
+}
+
+// loadArguments are what stands without a flag.
+type loadArguments struct {
+	URL string `positional-arg-name:"URL" description:"Where to send. Asked for on a terminal."`
 }
 
 // Run sends the load, shows how it goes, and prints the report.

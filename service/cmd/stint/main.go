@@ -31,38 +31,42 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/jessevdk/go-flags"
 
+	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/accounts"
 )
 
 // commands are the program's commands; each is in the file of its name.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Answer under a policy: the built-in one, or that of a file."`
-	Proxy   proxyCommand   `cmd:"" help:"Protect an HTTP service: hand on what the limits admit, refuse the rest."`
-	Take    takeCommand    `cmd:"" help:"Take from a limit, in a script: exit code 0 is admitted, 1 refused."`
-	Pace    paceCommand    `cmd:"" help:"Pass lines from the standard input to the standard output at a rate."`
-	Run     runCommand     `cmd:"" help:"Run a command when its turn has come."`
-	Users   usersCommand   `cmd:"" help:"Make, list and change users of the accounts."`
-	Keys    keysCommand    `cmd:"" help:"Make, list and revoke API keys."`
-	Plans   plansCommand   `cmd:"" help:"Make, list and change plans."`
-	Load    loadCommand    `cmd:"" help:"Send requests at a fixed rate, and judge whether a limit held."`
-	Config  configCommand  `cmd:"" help:"Check, explain and print policy files."`
-	Health  healthCommand  `cmd:"" help:"Say whether a service is ready: exit code 0 if it is."`
-	Version versionCommand `cmd:"" help:"Say which version this is."`
+	Serve   serveCommand   `command:"serve" description:"Answer under a policy: the built-in one, or that of a file."`
+	Proxy   proxyCommand   `command:"proxy" description:"Protect an HTTP service: hand on what the limits admit, refuse the rest."`
+	Take    takeCommand    `command:"take" description:"Take from a limit, in a script: exit code 0 is admitted, 1 refused."`
+	Pace    paceCommand    `command:"pace" description:"Pass lines from the standard input to the standard output at a rate."`
+	Run     runCommand     `command:"run" pass-after-non-option:"yes" description:"Run a command when its turn has come."`
+	Users   usersCommand   `command:"users" description:"Make, list and change users of the accounts."`
+	Keys    keysCommand    `command:"keys" description:"Make, list and revoke API keys."`
+	Plans   plansCommand   `command:"plans" description:"Make, list and change plans."`
+	Load    loadCommand    `command:"load" description:"Send requests at a fixed rate, and judge whether a limit held."`
+	Config  configCommand  `command:"config" description:"Check, explain and print policy files."`
+	Health  healthCommand  `command:"health" description:"Say whether a service is ready: exit code 0 if it is."`
+	Version versionCommand `command:"version" description:"Say which version this is."`
 }
 
-const description = `Limits how much one caller may do in a span of time.
+// What the help says above and below the commands.
+const (
+	mainAbout = `Limits how much one caller may do in a span of time.`
 
-Examples:
+	mainExamples = `Examples:
 
-  stint proxy --upstream http://127.0.0.1:5000 --limit 100/hour     # in front of a service
-  stint take backup --limit 1/day && ./backup.sh                    # in a script
-  stint pace 5/min < addresses.txt | ./send-mails.sh                # in a pipe
-  stint run --limit 5/min --key mail -- sendmail -t < letter        # around a command
-  stint load http://127.0.0.1:8080/ --rate 1000/s --expect 100/hour # does a limit hold?
+    stint proxy --upstream http://127.0.0.1:5000 --limit 100/hour     # in front of a service
+    stint take backup --limit 1/day && ./backup.sh                    # in a script
+    stint pace 5/min < addresses.txt | ./send-mails.sh                # in a pipe
+    stint run --limit 5/min --key mail -- sendmail -t < letter        # around a command
+    stint load http://127.0.0.1:8080/ --rate 1000/s --expect 100/hour # does a limit hold?
 
 More examples: stint COMMAND --help.`
+)
 
 // terminal is what a command reads and writes.
 type terminal struct {
@@ -97,33 +101,31 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		args = []string{"--help"}
 	}
 	all := new(commands)
-	parser, err := kong.New(all,
-		kong.Name("stint"),
-		kong.Description(description),
-		kong.Writers(t.out, t.err),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Vars{"limit_help": `such as "100/hour", "10/s burst 20" or "5/1m30s interval-bucket"`},
-	)
-	if err != nil {
-		return fail(t.err, err)
+	command, words, err := parse(all, args)
+	if help, ok := errors.AsType[*flags.Error](err); ok && help.Type == flags.ErrHelp {
+		if _, err := fmt.Fprintln(t.out, help.Message); err != nil {
+			return fail(t.err, err)
+		}
+		return 0
 	}
-	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(t.err, "stint: %v\nstint: see stint --help\n", err)
-		if wrong, ok := errors.AsType[*kong.ParseError](err); ok && strings.HasPrefix(wrong.Context.Command(), "run ") {
+		fail(t.err, err)
+		fmt.Fprintln(t.err, "stint: see", strings.Join(append([]string{"stint"}, words...), " "), "--help")
+		if len(words) > 0 && words[0] == "run" {
 			return exitOwn // 2 could be the command's
 		}
 		return exitFailed
 	}
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	words := strings.Fields(parsed.Command())
-	parsed.Bind(all, verb(words[min(1, len(words)-1)]))
-	if words[0] == "keys" {
-		parsed.Bind(&all.Keys.accountsFlags, ownKind(accounts.KindKey))
-	} else {
-		parsed.Bind(&all.Users.accountsFlags, ownKind(accounts.KindUser))
+	switch c := command.(type) {
+	case interface {
+		Run(ctx context.Context, t *terminal, in line) error
+	}:
+		err = c.Run(ctx, t, all.line(words))
+	case interface {
+		Run(ctx context.Context, t *terminal) error
+	}:
+		err = c.Run(ctx, t)
 	}
-	err = parsed.Run(t)
 	if own, ok := errors.AsType[*exitError](err); ok {
 		if own.err != nil {
 			fail(t.err, own.err)
@@ -137,6 +139,103 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		return fail(t.err, err)
 	}
 	return 0
+}
+
+// parse reads a command line: which command it calls, and by which words.
+func parse(all *commands, args []string) (command flags.Commander, words []string, err error) {
+	parser := flags.NewNamedParser("stint", flags.HelpFlag|flags.PassDoubleDash)
+	parser.CommandHandler = func(c flags.Commander, rest []string) error {
+		if command = c; len(rest) > 0 {
+			return fmt.Errorf("unexpected argument %q", rest[0])
+		}
+		return nil
+	}
+	if _, err := parser.AddGroup("Flags", "", all); err != nil {
+		return nil, nil, err
+	}
+	parser.LongDescription = mainAbout
+	for name, about := range map[string]string{"take": takeAbout, "pace": paceAbout, "run": runAbout} {
+		parser.Find(name).LongDescription = about
+	}
+	_, err = parser.ParseArgs(args)
+	called := parser.Command
+	for called.Active != nil {
+		called = called.Active
+		words = append(words, called.Name)
+	}
+	if wrong, ok := errors.AsType[*flags.Error](err); ok {
+		switch wrong.Type {
+		case flags.ErrHelp:
+			examples := map[string]string{"stint": mainExamples, "take": takeExamples, "pace": paceExamples, "run": runExamples}
+			wrong.Message = strings.TrimRight(wrong.Message+"\n"+examples[called.Name], "\n")
+		default:
+			err = errors.New(said(wrong, called))
+		}
+	}
+	return command, words, err
+}
+
+// said is a mistake in a command line in this program's words.
+func said(wrong *flags.Error, called *flags.Command) string {
+	text := strings.NewReplacer("`", `"`, "'", `"`).Replace(wrong.Message)
+	text = strings.ToLower(text[:1]) + text[1:]
+	if wrong.Type == flags.ErrUnknownFlag {
+		_, rest, _ := strings.Cut(text, `"`)
+		flag, _, _ := strings.Cut(rest, `"`)
+		if meant := policy.Nearest(flag, longNames(called)); meant != "" {
+			text += fmt.Sprintf(", did you mean --%s?", meant)
+		}
+	}
+	return text
+}
+
+// longNames are the flags that a command takes, its family's among them.
+func longNames(c *flags.Command) []string {
+	var names []string
+	groups := c.Groups()
+	for i := 0; i < len(groups); i++ { // they grow
+		groups = append(groups, groups[i].Groups()...)
+		for _, o := range groups[i].Options() {
+			names = append(names, o.LongName)
+		}
+	}
+	for _, o := range c.Options() {
+		names = append(names, o.LongName)
+	}
+	return names
+}
+
+// leaf makes a command one that is called by itself, not a family of others.
+type leaf struct{}
+
+// Execute implements [flags.Commander]; the program calls Run.
+func (leaf) Execute([]string) error { return nil }
+
+// line is what the commands of a family learn of the line that called them: the flags of the family, and its words.
+type line struct {
+	*accountsFlags
+	kind string // of whom the values are that it sets
+	verb string // several commands are one type
+}
+
+func (all *commands) line(words []string) line {
+	verb := words[len(words)-1]
+	switch words[0] {
+	case "keys":
+		return line{&all.Keys.accountsFlags, accounts.KindKey, verb}
+	case "plans":
+		return line{&all.Plans.accountsFlags, "", verb}
+	}
+	return line{&all.Users.accountsFlags, accounts.KindUser, verb}
+}
+
+// apart are the values of a flag that may be given again, or once with commas.
+func apart(values []string) []string {
+	var all []string
+	for _, v := range values {
+		all = append(all, strings.Split(v, ",")...)
+	}
+	return all
 }
 
 func fail(w io.Writer, err error) int {

@@ -11,25 +11,31 @@ import (
 )
 
 type paceCommand struct {
-	Rate  string `arg:"" help:"How many lines in how long, such as 5/min."`
-	Burst int64  `placeholder:"N" help:"Let so many lines through at once after a pause, instead of spacing all of them."`
-	Key   string `placeholder:"KEY" help:"Share the pace with every process that paces by this key and rate on the same store."`
+	leaf
+	paceArguments `positional-args:"yes" required:"yes"`
+	Burst         int64  `long:"burst" value-name:"N" description:"Let so many lines through at once after a pause, instead of spacing all of them."`
+	Key           string `long:"key" value-name:"KEY" description:"Share the pace with every process that paces by this key and rate on the same store."`
 
 	counting
 }
 
-// Help is shown below the flags' summary.
-func (paceCommand) Help() string {
-	return `Lines are passed on unchanged, whatever they hold and however long they are, each as soon as its turn has come. It ends with the input.
+// paceArguments are what stands without a flag.
+type paceArguments struct {
+	Rate string `positional-arg-name:"RATE" description:"How many lines in how long, such as 5/min." required:"yes"`
+}
 
-Examples:
+// What the help says above and below the flags.
+const (
+	paceAbout = `Lines are passed on unchanged, whatever they hold and however long they are, each as soon as its turn has come. It ends with the input.`
+
+	paceExamples = `Examples:
 
     stint pace 5/min < addresses.txt | while read a; do mail -s hello "$a" < text; done
 
     tail -f orders.log | stint pace 10/s --burst 50 | import-orders
 
     stint pace 100/min --key partner-api --store redis://limits.example.com < calls.txt | xargs -n 1 curl -sS`
-}
+)
 
 // Run passes lines from the standard input to the standard output.
 func (c *paceCommand) Run(ctx context.Context, t *terminal) error {

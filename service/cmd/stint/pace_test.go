@@ -32,9 +32,9 @@ func TestPace(t *testing.T) {
 		command paceCommand
 		want    []time.Duration
 	}{
-		"spaced":     {paceCommand{Rate: "2/s"}, []time.Duration{0, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 10 * time.Second, 10500 * time.Millisecond}},
-		"in a burst": {paceCommand{Rate: "1/s", Burst: 3}, []time.Duration{0, 0, 0, time.Second, 10 * time.Second, 10 * time.Second}},
-		"as it says": {paceCommand{Rate: "1/s burst 2"}, []time.Duration{0, 0, time.Second, 2 * time.Second, 10 * time.Second, 10 * time.Second}},
+		"spaced":     {paceCommand{paceArguments: paceArguments{"2/s"}}, []time.Duration{0, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 10 * time.Second, 10500 * time.Millisecond}},
+		"in a burst": {paceCommand{paceArguments: paceArguments{"1/s"}, Burst: 3}, []time.Duration{0, 0, 0, time.Second, 10 * time.Second, 10 * time.Second}},
+		"as it says": {paceCommand{paceArguments: paceArguments{"1/s burst 2"}}, []time.Duration{0, 0, time.Second, 2 * time.Second, 10 * time.Second, 10 * time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			limit, err := c.command.limit()

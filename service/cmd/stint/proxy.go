@@ -18,19 +18,20 @@ import (
 )
 
 type proxyCommand struct {
-	Upstream        string        `required:"" placeholder:"URL" help:"The service to protect, such as http://127.0.0.1:5000."`
-	Limit           []string      `sep:"none" placeholder:"LIMIT" help:"What each caller may do, ${limit_help}. Can be given again: then all hold."`
-	Strategy        string        `placeholder:"NAME" help:"How limits count that do not say it themselves, such as token-bucket or fixed-window."`
-	Key             string        `default:"address" placeholder:"KEY" help:"Who is counted: address, header:NAME, cookie:NAME, query:NAME, basic-user, fixed:NAME, or several joined by +."`
-	TrustedProxy    []string      `placeholder:"CIDR" help:"A proxy in front, whose X-Forwarded-For is believed. Can be given again. Nobody's is, unless said."`
-	Headers         []string      `default:"ietf" placeholder:"ietf|x|x-seconds|draft-6|none" help:"How answers say what is left."`
-	Shadow          bool          `help:"Only mark what would be refused, and let it pass."`
-	PreserveHost    bool          `help:"Send the upstream the Host that the client sent, not the upstream's own."`
-	Store           string        `default:"memory" placeholder:"URL" env:"STINT_STORE" help:"Where the counts live: memory, or a store that several proxies share, such as redis://host, postgres://host/database or sqlite:FILE."`
-	StoreDeadline   time.Duration `placeholder:"TIME" help:"How long a call waits for a shared store. Default: 25ms for Redis, 250ms for databases."`
-	OnStoreLoss     string        `default:"closed" enum:"closed,open,local" help:"What a call gets while a shared store is lost: closed refuses it, open admits it, local gives each of the instances its share."`
-	Instances       int           `placeholder:"K" help:"How many proxies share the store, for --on-store-loss local."`
-	UpstreamTimeout time.Duration `default:"1m" help:"How long the upstream may take to begin an answer."`
+	leaf
+	Upstream        string        `long:"upstream" value-name:"URL" required:"yes" description:"The service to protect, such as http://127.0.0.1:5000."`
+	Limit           []string      `long:"limit" value-name:"LIMIT" description:"What each caller may do, such as \"100/hour\", \"10/s burst 20\" or \"5/1m30s interval-bucket\". Can be given again: then all hold."`
+	Strategy        string        `long:"strategy" value-name:"NAME" description:"How limits count that do not say it themselves, such as token-bucket or fixed-window."`
+	Key             string        `long:"key" value-name:"KEY" default:"address" description:"Who is counted: address, header:NAME, cookie:NAME, query:NAME, basic-user, fixed:NAME, or several joined by +."`
+	TrustedProxy    []string      `long:"trusted-proxy" value-name:"CIDR" description:"A proxy in front, whose X-Forwarded-For is believed. Can be given again. Nobody's is, unless said."`
+	Headers         []string      `long:"headers" value-name:"ietf|x|x-seconds|draft-6|none" default:"ietf" description:"How answers say what is left."`
+	Shadow          bool          `long:"shadow" description:"Only mark what would be refused, and let it pass."`
+	PreserveHost    bool          `long:"preserve-host" description:"Send the upstream the Host that the client sent, not the upstream's own."`
+	Store           string        `long:"store" value-name:"URL" default:"memory" env:"STINT_STORE" description:"Where the counts live: memory, or a store that several proxies share, such as redis://host, postgres://host/database or sqlite:FILE."`
+	StoreDeadline   time.Duration `long:"store-deadline" value-name:"TIME" description:"How long a call waits for a shared store. Default: 25ms for Redis, 250ms for databases."`
+	OnStoreLoss     string        `long:"on-store-loss" default:"closed" choice:"closed" choice:"open" choice:"local" description:"What a call gets while a shared store is lost: closed refuses it, open admits it, local gives each of the instances its share."`
+	Instances       int           `long:"instances" value-name:"K" description:"How many proxies share the store, for --on-store-loss local."`
+	UpstreamTimeout time.Duration `long:"upstream-timeout" default:"1m" description:"How long the upstream may take to begin an answer."`
 	serving
 }
 
@@ -94,10 +95,10 @@ func (c *proxyCommand) options(log *slog.Logger) (o httplimit.Options, trusted [
 	if o.Key, err = proxyKey(c.Key); err != nil {
 		return o, nil, err
 	}
-	if o.Headers, err = dialects(c.Headers); err != nil {
+	if o.Headers, err = dialects(apart(c.Headers)); err != nil {
 		return o, nil, err
 	}
-	if trusted, err = parseNetworks("--trusted-proxy", c.TrustedProxy); err != nil {
+	if trusted, err = parseNetworks("--trusted-proxy", apart(c.TrustedProxy)); err != nil {
 		return o, nil, err
 	}
 	if len(trusted) > 0 {

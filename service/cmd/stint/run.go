@@ -11,27 +11,33 @@ import (
 )
 
 type runCommand struct {
-	Limit   []string      `required:"" sep:"none" placeholder:"LIMIT" help:"A limit, ${limit_help}. Given again, all must admit, or none is charged."`
-	Key     string        `required:"" placeholder:"KEY" help:"Who is counted: any text, such as the command's name."`
-	Cost    int64         `default:"1" placeholder:"N" help:"How many units the command costs; 1 unless said."`
-	Timeout time.Duration `placeholder:"DURATION" help:"How long to wait for the turn. No bound unless said."`
-	Command []string      `arg:"" passthrough:"" help:"The command and its arguments, after --."`
+	leaf
+	runArguments `positional-args:"yes"`
+	Limit        []string      `long:"limit" value-name:"LIMIT" required:"yes" description:"A limit, such as \"100/hour\", \"10/s burst 20\" or \"5/1m30s interval-bucket\". Given again, all must admit, or none is charged."`
+	Key          string        `long:"key" value-name:"KEY" required:"yes" description:"Who is counted: any text, such as the command's name."`
+	Cost         int64         `long:"cost" value-name:"N" default:"1" description:"How many units the command costs; 1 unless said."`
+	Timeout      time.Duration `long:"timeout" value-name:"DURATION" description:"How long to wait for the turn. No bound unless said."`
 
 	counting
 }
 
-// Help is shown below the flags' summary.
-func (runCommand) Help() string {
-	return `The command takes this program's place: it has its terminal, its signals and its exit code. Where there is no command to say it, the exit code is 124 if the turn did not come in time, 125 for an error of stint's own, 126 if the command cannot be started, and 127 if it is not found.
+// runArguments are what stands without a flag.
+type runArguments struct {
+	Command []string `positional-arg-name:"COMMAND" description:"The command and its arguments, after --."`
+}
 
-Examples:
+// What the help says above and below the flags.
+const (
+	runAbout = `The command takes this program's place: it has its terminal, its signals and its exit code. Where there is no command to say it, the exit code is 124 if the turn did not come in time, 125 for an error of stint's own, 126 if the command cannot be started, and 127 if it is not found.`
+
+	runExamples = `Examples:
 
     stint run --limit 5/min --key mail -- sendmail -t < letter
 
     stint run --limit "1/10s pacing" --key deploy --timeout 5m -- make deploy
 
     find . -name '*.jpg' | xargs -P 8 -I {} stint run --limit 20/s --key upload -- upload {}`
-}
+)
 
 // The exit codes of run that are not the command's, those that env, timeout and nohup have, too.
 const (

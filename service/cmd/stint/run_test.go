@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 		{[]string{"--key", "c", "--", "sh", "-c", "kill -TERM $$"}, -1, "", ""},
 		{[]string{"--key", "c", "--"}, exitOwn, "", "there is no command"},
 		{[]string{"--key", "c", "--store", "wrong", "--", "true"}, exitOwn, "", "allowed are memory"},
-		{[]string{"--kye", "c", "--", "true"}, exitOwn, "", "see stint --help"},
+		{[]string{"--kye", "c", "--", "true"}, exitOwn, "", "see stint run --help"},
 	} {
 		stdout, stderr, code := fed(t, "input", append([]string{"run", "--limit", "2/hour"}, c.args...)...)
 		if code != c.code || stdout != c.stdout || !strings.Contains(stderr, c.stderr) || c.stderr == "" && stderr != "" {

@@ -23,15 +23,16 @@ import (
 )
 
 type serveCommand struct {
-	Config     string `short:"c" placeholder:"FILE" help:"The policy, YAML or JSON. It is read again when it changes, and on SIGHUP. Without it the built-in policy holds: GET /limit, 10 requests a second for each user, known by the X-API-KEY."`
-	Data       string `placeholder:"FOLDER" env:"STINT_DATA" help:"Where it keeps what lasts: accounts and usage, counts, the admin token. A folder of this user's unless said."`
-	Store      string `placeholder:"URL" env:"STINT_STORE" help:"Where the counts live, in place of what the policy says."`
-	Accounts   string `placeholder:"URL" env:"STINT_ACCOUNTS" help:"Where API keys are looked up, in place of what the policy says: sqlite:FILE, postgres://…, mysql://…, or none."`
-	Admin      string `default:"127.0.0.1:8089" placeholder:"HOST:PORT" env:"STINT_ADMIN" help:"Where the admin API, usage and metrics are served, to those with the admin token; none for nowhere."`
-	AdminToken string `placeholder:"TOKEN" env:"STINT_ADMIN_TOKEN" help:"The admin token. One is made in the data folder unless said; give it by the environment, since others see a command line."`
-	Secret     string `placeholder:"TEXT" env:"STINT_SECRET" help:"What receipts of the decision API are signed with, the same for all instances: 32 characters or more. One is made in the data folder unless said."`
-	API        bool   `name:"api" default:"true" negatable:"" help:"Serve the decision API under /v1/take and its siblings. With accounts: none it asks for the admin token."`
-	Pprof      bool   `help:"Serve Go's profiles on the admin listener, under /debug/pprof/."`
+	leaf
+	Config     string `short:"c" long:"config" value-name:"FILE" description:"The policy, YAML or JSON. It is read again when it changes, and on SIGHUP. Without it the built-in policy holds: GET /limit, 10 requests a second for each user, known by the X-API-KEY."`
+	Data       string `long:"data" value-name:"FOLDER" env:"STINT_DATA" description:"Where it keeps what lasts: accounts and usage, counts, the admin token. A folder of this user's unless said."`
+	Store      string `long:"store" value-name:"URL" env:"STINT_STORE" description:"Where the counts live, in place of what the policy says."`
+	Accounts   string `long:"accounts" value-name:"URL" env:"STINT_ACCOUNTS" description:"Where API keys are looked up, in place of what the policy says: sqlite:FILE, postgres://…, mysql://…, or none."`
+	Admin      string `long:"admin" value-name:"HOST:PORT" default:"127.0.0.1:8089" env:"STINT_ADMIN" description:"Where the admin API, usage and metrics are served, to those with the admin token; none for nowhere."`
+	AdminToken string `long:"admin-token" value-name:"TOKEN" env:"STINT_ADMIN_TOKEN" description:"The admin token. One is made in the data folder unless said; give it by the environment, since others see a command line."`
+	Secret     string `long:"secret" value-name:"TEXT" env:"STINT_SECRET" description:"What receipts of the decision API are signed with, the same for all instances: 32 characters or more. One is made in the data folder unless said."`
+	NoAPI      bool   `long:"no-api" description:"Do not serve the decision API, /v1/take and its siblings, which with accounts: none asks for the admin token."`
+	Pprof      bool   `long:"pprof" description:"Serve Go's profiles on the admin listener, under /debug/pprof/."`
 	serving
 }
 

@@ -196,7 +196,7 @@ func TestMessages(t *testing.T) {
 		{[]string{"serve", "--max-keys", "0"}, 2, "--max-keys 0: must be 1 or more"},
 		{[]string{"serve", "--snapshot", "/nowhere/counts"}, 2, "/nowhere"},
 		{[]string{"serve", "--drain", "soon"}, 2, "--drain"},
-		{[]string{"proxy"}, 2, "--upstream=URL"},
+		{[]string{"proxy"}, 2, "the required flag \"--upstream\" was not specified"},
 		{[]string{"proxy", "--upstream", "http://127.0.0.1:1"}, 2, `--limit is needed, such as "100/hour"`},
 		{[]string{"proxy", "--upstream", "localhost:5000", "--limit", "1/s"}, 2, "write http://host:port or https://host"},
 		{[]string{"proxy", "--upstream", "http://127.0.0.1:1", "--limit", "10/fortnight"}, 2, `column 4: found "fortnight", expected a span of time`},

@@ -19,18 +19,18 @@ import (
 
 // serving are the flags of every command that answers requests.
 type serving struct {
-	Listen      string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen: this machine alone unless said (:8080 is every address; port 0 takes a free one)."`
-	Snapshot    string        `placeholder:"FILE" help:"Keep the counts in this file, so that a restart is not a free refill."`
-	MaxKeys     int64         `default:"10000000" help:"How many keys are kept in memory at most."`
-	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"Encrypt connections: the certificate, in PEM. It and the others are read again when they change."`
-	TLSKey      string        `name:"tls-key" placeholder:"FILE" help:"The certificate's private key."`
-	TLSClientCA string        `name:"tls-client-ca" placeholder:"FILE" help:"Take only clients that show a certificate of one of these authorities (mutual TLS)."`
-	StopDelay   time.Duration `placeholder:"TIME" help:"How long to go on taking requests after the stop signal, while /readyz says no already: for a load balancer that needs time to notice."`
-	Drain       time.Duration `default:"10s" help:"How long requests may go on after the stop."`
-	MaxBody     int64         `placeholder:"BYTES" help:"The largest body that is taken. No bound unless said: bodies are streamed, not kept."`
-	MaxHeader   int           `default:"65536" placeholder:"BYTES" help:"The largest request line and headers that are taken."`
-	LogRequests bool          `help:"Log every request, not only those answered with 500 and above."`
-	LogFormat   string        `default:"text" enum:"text,json" help:"How to log: text or json."`
+	Listen      string        `long:"listen" value-name:"HOST:PORT" default:"127.0.0.1:8080" description:"Where to listen: this machine alone unless said (:8080 is every address; port 0 takes a free one)."`
+	Snapshot    string        `long:"snapshot" value-name:"FILE" description:"Keep the counts in this file, so that a restart is not a free refill."`
+	MaxKeys     int64         `long:"max-keys" default:"10000000" description:"How many keys are kept in memory at most."`
+	TLSCert     string        `long:"tls-cert" value-name:"FILE" description:"Encrypt connections: the certificate, in PEM. It and the others are read again when they change."`
+	TLSKey      string        `long:"tls-key" value-name:"FILE" description:"The certificate's private key."`
+	TLSClientCA string        `long:"tls-client-ca" value-name:"FILE" description:"Take only clients that show a certificate of one of these authorities (mutual TLS)."`
+	StopDelay   time.Duration `long:"stop-delay" value-name:"TIME" description:"How long to go on taking requests after the stop signal, while /readyz says no already: for a load balancer that needs time to notice."`
+	Drain       time.Duration `long:"drain" default:"10s" description:"How long requests may go on after the stop."`
+	MaxBody     int64         `long:"max-body" value-name:"BYTES" description:"The largest body that is taken. No bound unless said: bodies are streamed, not kept."`
+	MaxHeader   int           `long:"max-header" value-name:"BYTES" default:"65536" description:"The largest request line and headers that are taken."`
+	LogRequests bool          `long:"log-requests" description:"Log every request, not only those answered with 500 and above."`
+	LogFormat   string        `long:"log-format" default:"text" choice:"text" choice:"json" description:"How to log: text or json."`
 }
 
 // logger logs to the standard error: the standard output is for what was asked.

@@ -11,21 +11,27 @@ import (
 )
 
 type takeCommand struct {
-	Key     string        `arg:"" help:"Who is counted: any text, such as a name or an address."`
-	Limit   []string      `required:"" sep:"none" placeholder:"LIMIT" help:"A limit, ${limit_help}. Given again, all must admit, or none is charged."`
-	Cost    int64         `default:"1" placeholder:"N" help:"How many units to take; 1 unless said, 0 only looks."`
-	Wait    bool          `help:"Wait until it is admitted, in turn."`
-	Timeout time.Duration `placeholder:"DURATION" help:"How long --wait may wait; then it is refused. No bound unless said."`
-	JSON    bool          `name:"json" help:"Say how it went as one JSON object on the standard output."`
+	leaf
+	takeArguments `positional-args:"yes" required:"yes"`
+	Limit         []string      `long:"limit" value-name:"LIMIT" required:"yes" description:"A limit, such as \"100/hour\", \"10/s burst 20\" or \"5/1m30s interval-bucket\". Given again, all must admit, or none is charged."`
+	Cost          int64         `long:"cost" value-name:"N" default:"1" description:"How many units to take; 1 unless said, 0 only looks."`
+	Wait          bool          `long:"wait" description:"Wait until it is admitted, in turn."`
+	Timeout       time.Duration `long:"timeout" value-name:"DURATION" description:"How long --wait may wait; then it is refused. No bound unless said."`
+	JSON          bool          `long:"json" description:"Say how it went as one JSON object on the standard output."`
 
 	counting
 }
 
-// Help is shown below the flags' summary.
-func (takeCommand) Help() string {
-	return `Exits with 0 if it was admitted, with 1 if it was refused, with 2 if there was an error. When it is refused the standard output says in how many seconds to come back, or "never".
+// takeArguments are what stands without a flag.
+type takeArguments struct {
+	Key string `positional-arg-name:"KEY" description:"Who is counted: any text, such as a name or an address." required:"yes"`
+}
 
-Examples, for scripts that run at any time, any number at once:
+// What the help says above and below the flags.
+const (
+	takeAbout = `Exits with 0 if it was admitted, with 1 if it was refused, with 2 if there was an error. When it is refused the standard output says in how many seconds to come back, or "never".`
+
+	takeExamples = `Examples, for scripts that run at any time, any number at once:
 
     stint take backup --limit 1/day && ./backup.sh
 
@@ -34,7 +40,7 @@ Examples, for scripts that run at any time, any number at once:
     stint take api.example.com --limit 10/s --wait && curl https://api.example.com/
 
     stint take tenant-7 --limit 1000/hour --cost 25 --json --store redis://limits.example.com`
-}
+)
 
 // Run takes, and says how it went.
 func (c *takeCommand) Run(ctx context.Context, t *terminal) error {

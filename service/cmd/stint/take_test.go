@@ -255,7 +255,7 @@ func TestTakeMistakes(t *testing.T) {
 	}{
 		{[]string{"k", "--limit", "5/mni"}, `found "mni", expected a span of time`},
 		{[]string{"k", "--limit", "5/min", "--strategy", "leaky"}, "--strategy: "},
-		{[]string{"k"}, "missing flags: --limit=LIMIT"},
+		{[]string{"k"}, "the required flag \"--limit\" was not specified"},
 		{[]string{"", "--limit", "1/s"}, "the key is empty"},
 		{[]string{"k", "--limit", "1/s", "--cost=-1"}, "the cost is negative"},
 		{[]string{"k", "--limit", "1/s", "--timeout", "1s"}, "give --wait, too"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 )
@@ -8,10 +9,12 @@ import (
 // version is set by the build: -ldflags "-X main.version=v1.2.3".
 var version string
 
-type versionCommand struct{}
+type versionCommand struct {
+	leaf
+}
 
 // Run prints the version, the commit and the Go that built it.
-func (versionCommand) Run(t *terminal) error {
+func (versionCommand) Run(_ context.Context, t *terminal) error {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = new(debug.BuildInfo)

@@ -63,8 +63,8 @@ func (a *api) decide(w http.ResponseWriter, r *asked, how ways) error {
 
 // calls reads the calls of a body.
 func (a *api) calls(w http.ResponseWriter, r *asked) (*wireTake, []call, error) {
-	body := new(wireTake)
-	if err := read(w, r.Request, body); err != nil {
+	body, err := readTake(w, r.Request)
+	if err != nil {
 		return nil, nil, err
 	}
 	if body.Calls == nil {

@@ -40,6 +40,10 @@ type limitName struct {
 
 // UnmarshalJSON reads an id, or an object with id and rate.
 func (l *limitName) UnmarshalJSON(text []byte) error {
+	if id, ok := plain(text); ok {
+		l.ID = id
+		return nil
+	}
 	if len(text) > 0 && text[0] == '"' {
 		return json.Unmarshal(text, &l.ID)
 	}
@@ -52,11 +56,29 @@ type keyParts []string
 
 // UnmarshalJSON reads a text, or a list of texts.
 func (k *keyParts) UnmarshalJSON(text []byte) error {
+	if part, ok := plain(text); ok {
+		*k = keyParts{part}
+		return nil
+	}
 	if len(text) > 0 && text[0] == '"' {
 		*k = make(keyParts, 1)
 		return json.Unmarshal(text, &(*k)[0])
 	}
 	return json.Unmarshal(text, (*[]string)(k))
+}
+
+// plain is a JSON string that stands for itself, as most do: of printable ASCII, and nothing escaped.
+func plain(text []byte) (string, bool) {
+	last := len(text) - 1
+	if last < 1 || text[0] != '"' || text[last] != '"' {
+		return "", false
+	}
+	for _, c := range text[1:last] {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return "", false
+		}
+	}
+	return string(text[1:last]), true
 }
 
 // wireRequest describes a request.
@@ -80,18 +102,53 @@ func strict(text []byte, into any) error {
 	return from.Decode(into)
 }
 
-// read reads the body of a request.
-func read(w http.ResponseWriter, r *http.Request, into any) error {
-	body := http.MaxBytesReader(w, r.Body, MaxBody)
+// decode reads an object that may hold no field that is not known, and nothing behind it.
+func decode(body io.Reader, into any) error {
 	from := json.NewDecoder(body)
 	from.DisallowUnknownFields()
-	err := from.Decode(into)
-	if err == nil {
-		if _, err = from.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		err = errors.New("something stands behind the object")
+	if err := from.Decode(into); err != nil {
+		return err
 	}
+	if _, err := from.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something stands behind the object")
+	}
+	return nil
+}
+
+// readTake reads the body of a request into a take.
+func readTake(w http.ResponseWriter, r *http.Request) (*wireTake, error) {
+	buffer := buffers.Get().(*[]byte)
+	body := bytes.NewBuffer((*buffer)[:0])
+	defer func() {
+		if b := body.Bytes(); cap(b) <= maxKept {
+			*buffer = b[:0]
+			buffers.Put(buffer)
+		}
+	}()
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody)); err != nil {
+		return nil, unreadable(err)
+	}
+	take := new(wireTake)
+	if quick(body.Bytes(), take) {
+		return take, nil
+	}
+	*take = wireTake{}
+	if err := decode(bytes.NewReader(body.Bytes()), take); err != nil {
+		return nil, unreadable(err)
+	}
+	return take, nil
+}
+
+// read reads the body of a request.
+func read(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := decode(http.MaxBytesReader(w, r.Body, MaxBody), into); err != nil {
+		return unreadable(err)
+	}
+	return nil
+}
+
+// unreadable is the refusal of a body.
+func unreadable(err error) error {
 	var large *http.MaxBytesError
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

@@ -140,30 +140,15 @@ func (d *deal) appendStep(to []byte, s step) []byte {
 
 // dealt is what the script answered.
 type dealt struct {
-	now    int64
-	states string
+	now     int64
+	granted string // how many calls of each set
+	states  string
 }
 
 // read reads the answer to the deal's call.
 func (d *deal) read(c *call) (dealt, error) {
-	list, err := c.list(4)
-	if err != nil {
-		return dealt{}, err
-	}
-	verdicts := 0
+	size, verdicts := 0, 0
 	for _, x := range d.sets {
-		if x.calls != nil {
-			verdicts++
-		}
-	}
-	granted, ok1 := list[2].(string)
-	states, ok2 := list[3].(string)
-	now, ok3 := instant(list[0], list[1])
-	if !ok1 || !ok2 || !ok3 || len(granted) != 2*verdicts {
-		return dealt{}, ErrAnswer
-	}
-	size := 0
-	for i, x := range d.sets {
 		for _, g := range x.words {
 			g.first = size
 			size += 1 + g.plan.answerSize()
@@ -173,13 +158,31 @@ func (d *deal) read(c *call) (dealt, error) {
 			size += (1 + g.plan.answerSize()) * len(g.steps)
 		}
 		if x.calls != nil {
-			x.calls.granted = int(granted[2*i])<<8 | int(granted[2*i+1])
+			verdicts++
 		}
 	}
-	if len(states) != size {
+	a, err := readDealt(c, size, verdicts)
+	if err == nil && verdicts > 0 {
+		for i, x := range d.sets {
+			x.calls.granted = int(a.granted[2*i])<<8 | int(a.granted[2*i+1])
+		}
+	}
+	return a, err
+}
+
+// readDealt reads an answer with states of that size, and so many verdicts.
+func readDealt(c *call, size, verdicts int) (dealt, error) {
+	list, err := c.list(4)
+	if err != nil {
+		return dealt{}, err
+	}
+	granted, ok1 := list[2].(string)
+	states, ok2 := list[3].(string)
+	now, ok3 := instant(list[0], list[1])
+	if !ok1 || !ok2 || !ok3 || len(granted) != 2*verdicts || len(states) != size {
 		return dealt{}, ErrAnswer
 	}
-	return dealt{now, states}, nil
+	return dealt{now, granted, states}, nil
 }
 
 // instant is an instant out of seconds and their millionths, or whole where there are none.
@@ -194,24 +197,28 @@ func instant(seconds, millionths any) (int64, bool) {
 	return now*1_000_000 + micros, err == nil && now >= 0 && now <= stint.MaxInstant/1_000_000+1 && micros >= 0 && micros < 1_000_000
 }
 
-// state is the key's state before step i of the group; false if the script left it to Go. Steps of words have one state, that of
+// stateOf is the key's state before step i of the group; false if the script left it to Go. Steps of words have one state, that of
 // before them all.
-func (a *dealt) state(g *group, i int) (stint.State, bool) {
-	size := g.plan.answerSize()
+func (a *dealt) stateOf(g *group, i int) (stint.State, bool) {
 	if g.plan.kind != byRuns {
-		i = 0
+		return a.state(g.plan, g.first, stint.Op{})
 	}
-	said := []byte(a.states[g.first+i*(1+size):][:1+size])
+	return a.state(g.plan, g.first+i*(1+g.plan.answerSize()), g.steps[i].op)
+}
+
+// state is a key's state before an operation, which is said from first on; false if the script left it to Go.
+func (a *dealt) state(p *plan, first int, op stint.Op) (stint.State, bool) {
+	said := a.states[first:][:1+p.answerSize()]
 	if said[0] != '+' {
 		return stint.State{}, false
 	}
-	said = said[1:]
-	if g.plan.kind == byRuns {
-		return g.plan.runs(number(said), number(said[8:]), number(said[16:]), g.steps[i].op), true
+	word := func(at int) int64 { return number([]byte(said[1+at : 9+at])) }
+	if p.kind == byRuns {
+		return p.runs(word(0), word(8), word(16), op), true
 	}
-	s := stint.State{A: number(said[13:])}
-	if g.plan.wide() {
-		s.B, s.C = number(said[21:]), number(said[29:])
+	s := stint.State{A: word(13)}
+	if p.wide() {
+		s.B, s.C = word(21), word(29)
 	}
 	return s, true
 }

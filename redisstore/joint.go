@@ -63,7 +63,7 @@ func (j *joint) answer(a *dealt, into []stint.Outcome) (changes []change, ok boo
 	held := make([]stint.Held, len(j.groups))
 	changes = make([]change, len(j.groups))
 	for i, g := range j.groups {
-		state, ok := a.state(g, 0)
+		state, ok := a.stateOf(g, 0)
 		if !ok {
 			return nil, true, ErrAnswer
 		}

@@ -48,13 +48,14 @@ func (k *link) run(ctx context.Context, calls ...*call) {
 		wait := false
 		for _, c := range calls {
 			switch {
+			case c.err == nil:
 			case says(c.err, "NOSCRIPT") && !c.whole:
 				c.whole = true // at once, with the source
 				again = append(again, c)
 			case passes(c.err):
 				wait = true
 				again = append(again, c)
-			case c.err != nil && !isServers(c.err):
+			case !isServers(c.err):
 				k.lost()
 			}
 		}

@@ -121,7 +121,7 @@ func (g *group) answer(a *dealt, into []stint.Outcome) bool {
 		x := &g.steps[i]
 		if i == 0 || g.plan.kind == byRuns {
 			var ok bool
-			if s, ok = a.state(g, i); !ok {
+			if s, ok = a.stateOf(g, i); !ok {
 				g.steps = g.steps[i:]
 				return false
 			}

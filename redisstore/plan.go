@@ -45,6 +45,13 @@ type plan struct {
 	n      stint.Numbers
 	head   string // what a record that the script can read begins with
 	around atomic.Pointer[[4]int64]
+	last   atomic.Pointer[known] // the operation that came last
+}
+
+// known is an operation and its program.
+type known struct {
+	op      stint.Op
+	program any // a string, as arguments are
 }
 
 func newPlan(l *stint.Limit) *plan {
@@ -145,6 +152,22 @@ func (p *plan) program(op stint.Op, guess func() int64) ([]byte, bool) {
 		b = appendNumber(b, n)
 	}
 	return b, ok
+}
+
+// known is the program, remembered from the last time.
+func (p *plan) known(op stint.Op, guess func() int64) (any, bool) {
+	if k := p.last.Load(); k != nil && k.op == op {
+		return k.program, true
+	}
+	program, ok := p.program(op, guess)
+	if !ok {
+		return nil, false
+	}
+	k := &known{op, string(program)}
+	if p.kind != byCalendar { // whose programs name windows
+		p.last.Store(k)
+	}
+	return k.program, true
 }
 
 // bucket are the numbers of a token bucket: every sum of parts is a pair, whole ticks and the rest.

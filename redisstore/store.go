@@ -86,15 +86,6 @@ func (s *Store) begin(ctx context.Context, limits ...*stint.Limit) error {
 	return nil
 }
 
-// One implements [stint.Store].
-func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op) (stint.Answer, stint.Mark, error) {
-	claims, into := [1]stint.Claim{{Limit: l, Key: key, Op: op}}, [1]stint.Outcome{}
-	if err := s.Many(ctx, claims[:], into[:]); err != nil {
-		return stint.Answer{}, 0, err
-	}
-	return into[0].Answer, into[0].Mark, into[0].Err
-}
-
 // Refund implements [stint.Store].
 func (s *Store) Refund(ctx context.Context, l *stint.Limit, key string, op stint.Op, nonce uint64) (stint.Answer, stint.Mark, error) {
 	ctx, cancel := s.link.bounded(ctx)

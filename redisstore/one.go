@@ -1,0 +1,57 @@
+package redisstore
+
+import (
+	"context"
+
+	"github.com/stint-go/stint"
+)
+
+// One implements [stint.Store]: one call of the script.
+func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op) (stint.Answer, stint.Mark, error) {
+	ctx, cancel := s.link.bounded(ctx)
+	defer cancel()
+	if err := s.begin(ctx, l); err != nil {
+		return stint.Answer{}, 0, err
+	}
+	p := s.plan(l)
+	if o, done := s.single(ctx, p, key, op); done {
+		return o.Answer, o.Mark, o.Err
+	}
+	g := &group{key: recordKey(l.ID, key), plan: p}
+	g.add(s, op, 0)
+	var into [1]stint.Outcome
+	s.byGo(ctx, g, into[:])
+	return into[0].Answer, into[0].Mark, into[0].Err
+}
+
+// single has the script do one operation on one key; done is false if only Go can do it.
+func (s *Store) single(ctx context.Context, p *plan, key string, op stint.Op) (o stint.Outcome, done bool) {
+	program, ok := p.known(op, s.guess)
+	if !ok {
+		return o, false
+	}
+	sizes := oneOfWords
+	if p.kind == byRuns {
+		sizes = oneOfRuns
+	}
+	c := call{script: decideScript, keys: []string{recordKey(p.limit.ID, key)}, args: []any{s.clock(), eachForItself, sizes, "", program}}
+	s.link.run(ctx, &c)
+	a, err := readDealt(&c, 1+p.answerSize(), 0)
+	if err != nil {
+		return stint.Outcome{Err: err}, true
+	}
+	state, ok := a.state(p, 0, op)
+	if !ok {
+		return o, false
+	}
+	s.stats.byScript.Add(1)
+	_, o.Answer = p.limit.Strategy.Apply(state, p.limit, a.now, op)
+	o.Mark = stint.NewMark(a.now)
+	return o, true
+}
+
+// The sizes of a set of one key.
+const (
+	oneOfWords = "\x00\x01\x00\x00"
+	oneOfRuns  = "\x00\x00\x00\x01"
+)

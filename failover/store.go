@@ -104,10 +104,10 @@ func (s *Store) try(ctx context.Context, ask func(context.Context, stint.Store) 
 		return true, cause
 	}
 	bounded := ctx
-	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > s.options.Timeout {
-		var cancel context.CancelFunc
-		bounded, cancel = context.WithTimeout(ctx, s.options.Timeout)
-		defer cancel()
+	if at, ok := ctx.Deadline(); !ok || time.Until(at) > s.options.Timeout {
+		d := &deadline{inner: ctx, at: time.Now().Add(s.options.Timeout)}
+		defer d.end()
+		bounded = d
 	}
 	err = ask(bounded, *s.inner.Load())
 	switch {

@@ -394,6 +394,17 @@ func TestReservations(t *testing.T) {
 			if left := a.left(key); left != 4.0 {
 				t.Errorf("%v left, want 4", left)
 			}
+			several := fmt.Sprintf(`{"claims": [{"limit": "hourly", "key": "%[1]s s", "cost": 1}, {"limit": "bucket", "key": %[1]q, "cost": 8}]}`, key)
+			_, d := a.post("/v1/reserve", "decider", several)
+			both := d["reservation"].(string)
+			for actual, want := range map[string]int{`3`: 422, `{"nowhere": 3}`: 422, `{"bucket": -1}`: 422, `{"bucket": "3"}`: 400} {
+				if code, d := a.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": %s}`, both, actual)); code != want {
+					t.Errorf("of two limits %s was committed: %d %v", actual, code, d)
+				}
+			}
+			if code, d := b.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": {"bucket": 3}}`, both)); code != 200 || d["returned"] != 5.0 || d["charged"] != 0.0 || a.left(key+" s") != 4.0 {
+				t.Errorf("of two limits one was committed: %d %v, %v left of the other", code, d, a.left(key+" s"))
+			}
 			second := reserve()
 			if reserve() != "" {
 				t.Error("there was no room")
@@ -417,7 +428,7 @@ func TestReservations(t *testing.T) {
 			}
 			// What was taken under values that have changed is worth nothing, and one of yesterday is not taken.
 			a2 := serve(t, shared)
-			_, d := a2.post("/v1/reserve", "decider", fmt.Sprintf(`{"limit": "hourly", "key": "%s x", "cost": 4}`, key))
+			_, d = a2.post("/v1/reserve", "decider", fmt.Sprintf(`{"limit": "hourly", "key": "%s x", "cost": 4}`, key))
 			a2.policy.Store(parsed(t, strings.Replace(testPolicy, "5/hour", "6/hour", 1)))
 			if code, answer := a2.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, d["reservation"])); code != 200 || answer["voided"] != true || answer["returned"] != 0.0 {
 				t.Errorf("after a change: %d %v", code, answer)

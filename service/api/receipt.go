@@ -148,8 +148,8 @@ func (a *api) opened(by *policy.Caller, kind, word, text string) (signed, error)
 	return what, nil
 }
 
-// settle brings what was taken to its actual cost, once.
-func (a *api) settle(w http.ResponseWriter, r *asked, what signed, actual int64) error {
+// settle brings what was taken to what it has cost, part by part, once.
+func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64) error {
 	// Remembered first: a process that dies in between leaves the units charged, and none is given back twice.
 	took, err := a.Limiter.TakeAll(r.Context(), []stint.Claim{stint.NewClaim(a.settled, settledKey(&what), 1)}, nil)
 	if err != nil {
@@ -163,7 +163,7 @@ func (a *api) settle(w http.ResponseWriter, r *asked, what signed, actual int64)
 	}
 	returned, charged, voided := int64(0), int64(0), false
 	for i := range what.Parts {
-		one := &what.Parts[i]
+		one, actual := &what.Parts[i], costs[i]
 		limit := a.limitOf(r.policy, one)
 		switch {
 		case limit == nil:

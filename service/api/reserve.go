@@ -1,7 +1,10 @@
 package api
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/stint-go/stint"
 )
@@ -14,6 +17,8 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 		return err
 	case body.Calls != nil:
 		return wrong("calls", "a reservation is for one call")
+	case r.Header.Get("Idempotency-Key") != "":
+		return refuse(http.StatusBadRequest, "an Idempotency-Key is for takes: a reservation whose answer was lost stays charged, and is made anew")
 	case body.DryRun || body.Receipt:
 		return wrong("", "dry_run and receipt are for takes")
 	}
@@ -48,9 +53,69 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 
 // wireSettle is the body of a commit, a cancel and a refund.
 type wireSettle struct {
-	Reservation string `json:"reservation"`
-	Receipt     string `json:"receipt"`
-	Actual      *int64 `json:"actual"`
+	Reservation string  `json:"reservation"`
+	Receipt     string  `json:"receipt"`
+	Actual      *actual `json:"actual"`
+}
+
+// actual is what a call has cost: of every limit, or of each by its id.
+type actual struct {
+	all int64
+	of  map[string]int64
+}
+
+// UnmarshalJSON reads a number, or an object of numbers.
+func (a *actual) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '{' {
+		return json.Unmarshal(text, &a.of)
+	}
+	return json.Unmarshal(text, &a.all)
+}
+
+func (a *actual) valid() bool {
+	for _, n := range a.of {
+		if n < 0 || n > MaxCost {
+			return false
+		}
+	}
+	return a.all >= 0 && a.all <= MaxCost
+}
+
+// costs are what each part has cost in the end. Of a limit that is not named that is what was taken. One number for limits of which
+// different costs were taken would be a guess.
+func (a *actual) costs(what *signed) ([]int64, error) {
+	costs := make([]int64, len(what.Parts))
+	named := 0
+	for i := range what.Parts {
+		one := &what.Parts[i]
+		costs[i] = a.all
+		if a.of == nil {
+			if first := &what.Parts[0]; one.N != first.N {
+				return nil, wrong("actual", fmt.Sprintf("the reservation took %d of %s and %d of %s; say what each has cost, such as {%q: %d}",
+					first.N, shown(first.Limit), one.N, shown(one.Limit), shown(one.Limit), one.N))
+			}
+			continue
+		}
+		costs[i] = one.N
+		if n, ok := a.of[shown(one.Limit)]; ok {
+			costs[i] = n
+			named++
+		}
+	}
+	if a.of != nil && named == 0 {
+		return nil, wrong("actual", "the reservation took nothing of the limits that are named")
+	}
+	return costs, nil
+}
+
+// shown is a limit's id as the caller knows it.
+func shown(id string) string {
+	own, ok := strings.CutPrefix(id, ownMark)
+	if !ok {
+		return id
+	}
+	parts := stint.KeyParts(own)
+	return parts[len(parts)-1]
 }
 
 func (a *api) commit(w http.ResponseWriter, r *asked) error {
@@ -58,14 +123,18 @@ func (a *api) commit(w http.ResponseWriter, r *asked) error {
 	if err := read(w, r.Request, &body); err != nil {
 		return err
 	}
-	if body.Actual == nil || *body.Actual < 0 || *body.Actual > MaxCost || body.Receipt != "" {
-		return wrong("actual", "what the call has cost, a whole number from 0 to 2^53, beside reservation")
+	if body.Actual == nil || !body.Actual.valid() || body.Receipt != "" {
+		return wrong("actual", "what the call has cost, a whole number from 0 to 2^53, or one for each limit by its id, beside reservation")
 	}
 	what, err := a.opened(r.caller, kindReservation, "reservation", body.Reservation)
 	if err != nil {
 		return err
 	}
-	return a.settle(w, r, what, *body.Actual)
+	costs, err := body.Actual.costs(&what)
+	if err != nil {
+		return err
+	}
+	return a.settle(w, r, what, costs)
 }
 
 func (a *api) cancel(w http.ResponseWriter, r *asked) error {
@@ -80,7 +149,7 @@ func (a *api) cancel(w http.ResponseWriter, r *asked) error {
 	if err != nil {
 		return err
 	}
-	return a.settle(w, r, what, 0)
+	return a.settle(w, r, what, make([]int64, len(what.Parts)))
 }
 
 func (a *api) refund(w http.ResponseWriter, r *asked) error {
@@ -95,5 +164,5 @@ func (a *api) refund(w http.ResponseWriter, r *asked) error {
 	if err != nil {
 		return err
 	}
-	return a.settle(w, r, what, 0)
+	return a.settle(w, r, what, make([]int64, len(what.Parts)))
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"sync"
 )
 
@@ -39,6 +40,11 @@ func (b *batches) take(ctx context.Context, c *Client, call Call) (Decision, err
 	case <-ctx.Done():
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		select {
+		case <-w.done: // at the same moment: what was charged is better told
+			return w.result.Decision, w.result.Err
+		default:
+		}
 		for i, other := range b.waiting {
 			if other == w {
 				b.waiting = append(b.waiting[:i:i], b.waiting[i+1:]...)
@@ -67,8 +73,11 @@ func (b *batches) run(c *Client) {
 		}
 		// The callers' contexts differ; each leaves by itself when its own ends, and the request has a time-out of its own.
 		results, err := c.TakeMany(context.Background(), calls)
-		if problem, ok := err.(*Problem); ok && len(part) > 1 && problem.Status < 500 { //nolint:errorlint // it is ours, and not wrapped
-			results, err = b.apart(c, calls), nil // one is wrong, and spoils the others' request
+		if problem, ok := err.(*Problem); ok && len(part) > 1 { //nolint:errorlint // it is ours, and not wrapped
+			switch problem.Status {
+			case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+				results, err = b.apart(c, calls), nil // one is wrong, and spoils the others' request
+			}
 		}
 		for i, w := range part {
 			if w.result.Err = err; err == nil {

@@ -75,6 +75,12 @@ func (c *Client) Commit(ctx context.Context, reservation string, actual int64) e
 	return c.post(ctx, "/v1/commit", "", map[string]any{"reservation": reservation, "actual": actual}, new(struct{}))
 }
 
+// CommitEach settles a reservation of several limits at what each has cost, by their ids, once. Those that are not named stay charged
+// with what was taken.
+func (c *Client) CommitEach(ctx context.Context, reservation string, actual map[string]int64) error {
+	return c.post(ctx, "/v1/commit", "", map[string]any{"reservation": reservation, "actual": actual}, new(struct{}))
+}
+
 // Cancel gives a reservation back, once.
 func (c *Client) Cancel(ctx context.Context, reservation string) error {
 	return c.post(ctx, "/v1/cancel", "", map[string]string{"reservation": reservation}, new(struct{}))

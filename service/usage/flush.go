@@ -20,6 +20,7 @@ const flushWithin = 10 * time.Second
 func (r *Recorder) Flush(ctx context.Context) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
+	r.wall.reset()
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
 	for range 2 { // one that failed before, and what has come since

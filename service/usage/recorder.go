@@ -54,11 +54,21 @@ func (o *Options) validate() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		start := time.Now()
-		o.Now = func() time.Time { return start.Add(time.Since(start)) } // half the cost of time.Now
-	}
 	return nil
+}
+
+// wall is the machine's clock at half the cost of time.Now: it leads on from when it was set, and is set anew with every writing, since
+// the machine's may have been put right or have stood still meanwhile.
+type wall struct{ set atomic.Pointer[time.Time] }
+
+func (w *wall) reset() {
+	now := time.Now()
+	w.set.Store(&now)
+}
+
+func (w *wall) now() time.Time {
+	set := w.set.Load()
+	return set.Add(time.Since(*set))
 }
 
 const day = 24 * time.Hour
@@ -102,6 +112,7 @@ type cell struct {
 type Recorder struct {
 	db       *database.DB
 	options  Options
+	wall     wall
 	seed     maphash.Seed
 	instance string
 	top      [topKinds]sketch
@@ -132,6 +143,10 @@ func New(db *database.DB, o Options) (*Recorder, error) {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // which cannot fail
 	r := &Recorder{db: db, options: o, seed: maphash.MakeSeed(), instance: hex.EncodeToString(id[:])}
+	if o.Now == nil {
+		r.options.Now = r.wall.now
+	}
+	r.wall.reset()
 	for i := range r.shards {
 		r.shards[i].cells = map[cell]*Counts{}
 	}

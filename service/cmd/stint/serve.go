@@ -200,11 +200,7 @@ func (s *policyServer) reload() {
 		err = sameStore(old, p)
 	}
 	if err == nil {
-		s.trusted = trustedBy(p.Clients)
-		err = s.handler.Swap(p)
-	}
-	if err == nil && s.shared != nil {
-		err = errors.Join(s.shared.SetChoices(choices(p), p.Instances), s.shared.SetLeases(leases(p)))
+		err = s.swap(old, p)
 	}
 	if err != nil {
 		s.log.Error("the policy file changed and is not good: the last good one stays in force", "file", file, "error", err)
@@ -219,6 +215,26 @@ func (s *policyServer) reload() {
 		s.log.Info("the policy changes", "change", change.String())
 	}
 	s.log.Info("the policy file changed and is in force", "file", file, "routes", len(p.Routes), "limits", len(p.Limits))
+}
+
+// swap puts one policy in the place of another, or changes nothing.
+func (s *policyServer) swap(old, p *policy.Policy) error {
+	share := func(p *policy.Policy) error {
+		if s.shared == nil {
+			return nil
+		}
+		return errors.Join(s.shared.SetChoices(choices(p), p.Instances), s.shared.SetLeases(leases(p)))
+	}
+	err := share(p)
+	if err == nil {
+		s.trusted = trustedBy(p.Clients)
+		err = s.handler.Swap(p)
+	}
+	if err != nil {
+		s.trusted = trustedBy(old.Clients)
+		_ = share(old) // which held until now
+	}
+	return err
 }
 
 // upstream is the proxy to an upstream.

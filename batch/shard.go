@@ -108,13 +108,17 @@ func (sh *shard) leave(n uint64, returned bool) {
 
 // wait waits for the answer to a caller in line, or for the end of its context.
 func (sh *shard) wait(w *waiter) (stint.Outcome, error) {
-	select {
-	case <-w.done:
-	case <-w.ctx.Done():
-		if err := sh.abandon(w); err != nil {
-			return stint.Outcome{}, err
+	if ends := w.ctx.Done(); ends == nil {
+		<-w.done // to wait for one thing costs half of waiting for two
+	} else {
+		select {
+		case <-w.done:
+		case <-ends:
+			if err := sh.abandon(w); err != nil {
+				return stint.Outcome{}, err
+			}
+			<-w.done
 		}
-		<-w.done
 	}
 	o := w.answer
 	sh.store.recycle(w)

@@ -358,3 +358,55 @@ func BenchmarkCount(b *testing.B) {
 		r.Count(of, true, 1)
 	}
 }
+
+// A disk that is full costs no counts: they wait in memory, merged into minutes if need be, and are written once when there is room.
+func TestFullDisk(t *testing.T) {
+	db, err := database.Open(t.Context(), file(t), database.Options{MaxConnections: 1}) // the bound on pages is one connection's
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	c := newClock()
+	r, err := New(db, Options{Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := func(most int) {
+		var n int
+		if err := db.QueryRow(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", most)).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages(1) // as many as there are
+	failed := 0
+	for second := range 120 {
+		for user := range 40 {
+			r.Count(Of{User: fmt.Sprint("user", user), Route: "GET /limit"}, user%4 > 0, 1)
+		}
+		if err := r.Flush(t.Context()); err != nil {
+			if failed++; !strings.Contains(err.Error(), "full") {
+				t.Fatalf("second %d: %v", second, err)
+			}
+		}
+		c.second.Add(1)
+	}
+	if failed == 0 || r.Stats().Pending == 0 {
+		t.Fatalf("the disk was never full: %d writings failed, %+v", failed, r.Stats())
+	}
+	pages(1 << 20)
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := r.Rows(t.Context(), Query{Step: Day, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)})
+	if err != nil || len(rows) != 40 {
+		t.Fatalf("%d users have usage, %v", len(rows), err)
+	}
+	for _, row := range rows {
+		if row.Admitted+row.Refused != 120 {
+			t.Errorf("%s was counted %d times of 120", row.User, row.Admitted+row.Refused)
+		}
+	}
+	if s := r.Stats(); s.Lost != 0 || s.Pending != 0 {
+		t.Errorf("%+v", s)
+	}
+}

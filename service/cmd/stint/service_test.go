@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stint-go/stint/service/database"
 	"github.com/stint-go/stint/storetest/servers"
 )
 
@@ -288,5 +290,54 @@ func TestServeDecides(t *testing.T) {
 	}
 	if code, _ := take(`{"limit": "hourly", "key": "x"}`, "Authorization", "Bearer "+key); code != 401 {
 		t.Errorf("without accounts, with another key: %d", code)
+	}
+}
+
+// While a newer version changes the tables beside it, a service goes on: it names the columns that it wants. One of the same version that
+// is started after that refuses, and says what to do.
+func TestTwoVersions(t *testing.T) {
+	address := servers.MariaDB(t).Database(t)
+	p := start(t, "serve", "--accounts", address)
+	key, _ := newKey(p, "alice")
+	newer, err := database.Open(t.Context(), address, database.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer newer.Close()
+	stop := make(chan struct{})
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if res, body := ask(t, p.url+"/limit", "X-API-KEY: "+key); res.StatusCode != 200 && res.StatusCode != 429 {
+				t.Errorf("while the tables change: %s %s", res.Status, body)
+			}
+		}
+	})
+	for _, change := range []string{
+		"ALTER TABLE api_key ADD COLUMN colour VARCHAR(10) NULL", "ALTER TABLE api_key_usage ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0",
+		"ALTER TABLE `user` ADD COLUMN email VARCHAR(200) NULL", "INSERT INTO stint_migration (version_id, is_applied) VALUES (999, true)",
+	} {
+		if _, err := newer.Exec(t.Context(), change); err != nil {
+			t.Fatalf("%s: %v", change, err)
+		}
+	}
+	second, _ := newKey(p, "bob")
+	if res, body := ask(t, p.url+"/limit", "X-API-KEY: "+second); res.StatusCode != 200 {
+		t.Errorf("a key made after the change: %s %s", res.Status, body)
+	}
+	close(stop)
+	calls.Wait()
+	until(t, "usage is written", func() bool {
+		var n int64
+		err := newer.QueryRow(t.Context(), "SELECT COALESCE(SUM(admitted), 0) FROM api_key_usage WHERE step = ? AND user_name = ?", 86400, "bob").Scan(&n)
+		return err == nil && n == 1
+	})
+	if _, stderr, code := ended(t, "serve", "--accounts", address, "--listen", "127.0.0.1:0", "--admin", "none"); code != exitFailed || !strings.Contains(stderr, "update this one") {
+		t.Errorf("a start on newer tables: exit code %d, %s", code, stderr)
 	}
 }

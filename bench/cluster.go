@@ -49,7 +49,7 @@ func ByMasters(keys int, e Effort) (lines []ClusterLine, err error) {
 		for range e.Rounds + 1 { // the first warms up
 			*figures = SharedFigures{}
 			before := group.each()
-			if err := row.round(group, decide, e.Slice, figures); err != nil {
+			if err := row.round(group, decide, sharedKeys(keys), e.Slice, figures); err != nil {
 				return nil, err
 			}
 			n := figures.Rates[0] * e.Slice.Seconds()

@@ -44,6 +44,7 @@ type SharedFigures struct {
 // Run puts the contestants through the row in interleaved rounds, on one server.
 func (r SharedRow) Run(server SharedServer, contestants []SharedContestant, e Effort) ([]*SharedFigures, error) {
 	figures := make([]*SharedFigures, len(contestants))
+	keys := sharedKeys(r.Keys)
 	decide := make([]func(context.Context, string) (bool, error), len(contestants))
 	for i, c := range contestants {
 		figures[i] = &SharedFigures{Contestant: c.Name}
@@ -53,8 +54,8 @@ func (r SharedRow) Run(server SharedServer, contestants []SharedContestant, e Ef
 		}
 		defer done()
 		decide[i] = f
-		for k := range min(r.Keys, 20_000) { // most keys are there
-			if _, err := f(context.Background(), redisKey(k)); err != nil {
+		for _, key := range keys[:min(r.Keys, 20_000)] { // most keys are there
+			if _, err := f(context.Background(), key); err != nil {
 				return nil, fmt.Errorf("%s: %w", c.Name, err)
 			}
 		}
@@ -62,7 +63,7 @@ func (r SharedRow) Run(server SharedServer, contestants []SharedContestant, e Ef
 	order := rand.New(rand.NewPCG(5, uint64(e.Rounds)))
 	for range e.Rounds {
 		for _, i := range order.Perm(len(contestants)) {
-			if err := r.round(server, decide[i], e.Slice, figures[i]); err != nil {
+			if err := r.round(server, decide[i], keys, e.Slice, figures[i]); err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", r.Name, figures[i].Contestant, err)
 			}
 		}
@@ -70,21 +71,30 @@ func (r SharedRow) Run(server SharedServer, contestants []SharedContestant, e Ef
 	return figures, nil
 }
 
+// timedEvery is how many calls come to one that is timed: reading the clock costs as much as a decision from memory.
+const timedEvery = 8
+
 // round lets the callers ask for a slice of time.
-func (r SharedRow) round(server SharedServer, decide func(context.Context, string) (bool, error), slice time.Duration, into *SharedFigures) error {
+func (r SharedRow) round(server SharedServer, decide func(context.Context, string) (bool, error), keys []string, slice time.Duration, into *SharedFigures) error {
 	before, err := server.CPU()
 	if err != nil {
 		return err
 	}
 	var failed atomic.Pointer[error]
-	times := make([][]float64, r.Callers) // µs
+	times := make([][]float64, r.Callers) // µs, of the calls that were timed
+	counts := make([]int, r.Callers)
 	began := time.Now()
 	var callers sync.WaitGroup
 	for i := range r.Callers {
 		callers.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(i), uint64(began.UnixNano())))
-			for last := began; last.Sub(began) < slice; {
-				granted, err := decide(context.Background(), redisKey(random.IntN(r.Keys)))
+			for last, n := began, 0; last.Sub(began) < slice; n++ {
+				timed := n%timedEvery == 0
+				var before time.Time
+				if timed {
+					before = time.Now()
+				}
+				granted, err := decide(context.Background(), keys[random.IntN(r.Keys)])
 				if err == nil && granted == r.Refused {
 					err = fmt.Errorf("a wrong decision: granted is %v", granted)
 				}
@@ -92,9 +102,10 @@ func (r SharedRow) round(server SharedServer, decide func(context.Context, strin
 					failed.Store(&err)
 					return
 				}
-				now := time.Now()
-				times[i] = append(times[i], float64(now.Sub(last).Nanoseconds())/1e3)
-				last = now
+				if counts[i]++; timed {
+					last = time.Now()
+					times[i] = append(times[i], float64(last.Sub(before).Nanoseconds())/1e3)
+				}
 			}
 		})
 	}
@@ -107,8 +118,10 @@ func (r SharedRow) round(server SharedServer, decide func(context.Context, strin
 	if err != nil {
 		return err
 	}
-	all := slices.Concat(times...)
-	n := float64(len(all))
+	all, n := slices.Concat(times...), 0.0
+	for _, count := range counts {
+		n += float64(count)
+	}
 	into.Rates = append(into.Rates, n/took.Seconds())
 	into.CPU = append(into.CPU, float64((after-before).Microseconds())/n)
 	into.P50 = append(into.P50, quantile(all, 0.5))
@@ -116,7 +129,13 @@ func (r SharedRow) round(server SharedServer, decide func(context.Context, strin
 	return nil
 }
 
-func redisKey(i int) string { return "user-" + strconv.Itoa(i) }
+func sharedKeys(n int) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = "user-" + strconv.Itoa(i)
+	}
+	return keys
+}
 
 // SharedTable shows each contestant beside the first: ratios are of the same round, and the median of the rounds is shown.
 func SharedTable(r SharedRow, figures []*SharedFigures) string {

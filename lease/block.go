@@ -16,6 +16,7 @@ type block struct {
 	units int64      // at first
 	mark  stint.Mark // of the store's answer: when the units were charged
 	sent  int64      // when the store was asked
+	came  int64      // when it had answered
 	until int64      // may be spent before
 	ends  int64      // when units given back are worth nothing any more
 	full  int64      // when the key is as good as new
@@ -38,7 +39,7 @@ const (
 // it was asked, so that a life counted from sending is never too long.
 func (s *Store) newBlock(l *stint.Limit, units int64, a stint.Answer, m stint.Mark, sent, now int64) *block {
 	const most = math.MaxInt64 / int64(stint.Tick) / 2
-	b := &block{limit: l, units: units, mark: m, sent: sent, ends: math.MaxInt64, low: units / 2, looked: units}
+	b := &block{limit: l, units: units, mark: m, sent: sent, came: now, ends: math.MaxInt64, low: units / 2, looked: units}
 	life := int64(s.options.Life)
 	if left := windowLeft(l, a.Reset); left < most {
 		left *= int64(stint.Tick)

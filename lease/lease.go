@@ -27,6 +27,7 @@ type lease struct {
 	filled int64  // when the last block came
 	size   int64  // of the next block; 0 for a key that is asked for too seldom
 	cost   int64  // of the last call that the lease did not serve
+	took   int64  // the last trip, in nanoseconds
 }
 
 // trip is units asked of the store.

@@ -242,6 +242,7 @@ func (s *Store) arrive(r *lease, l *stint.Limit, t *trip, a *stint.Answer, m sti
 		return
 	}
 	now := s.now()
+	r.took = now - t.sent
 	s.learn(r, *a, m, now)
 	more := a.Granted - t.n
 	if a.Granted = min(a.Granted, t.n); more > 0 && !degraded(m) { // what is granted without the store is not charged there
@@ -263,6 +264,10 @@ func (s *Store) arrive(r *lease, l *stint.Limit, t *trip, a *stint.Answer, m sti
 // mostAhead bounds how many trips are under way that no caller waits for.
 const mostAhead = 256
 
+// inVain: where half of a block lasts for less than this part of a trip, a quarter, the other half is gone long before another could
+// come. Then the caller who finds nothing left makes the trip, which brings twice as much and is handed to nobody.
+const inVain = 4
+
 // refillAhead asks for the next block while there is still some of this one, if it is being used up quickly.
 func (s *Store) refillAhead(r *lease, b *block) {
 	if b.warned.Swap(true) {
@@ -270,7 +275,7 @@ func (s *Store) refillAhead(r *lease, b *block) {
 	}
 	r.mu.Lock()
 	now := s.now()
-	if now-b.sent > int64(s.options.Life)/2 || r.gone || s.ahead.Load() >= mostAhead {
+	if now-b.sent > int64(s.options.Life)/2 || now-b.came < r.took/inVain || r.gone || s.ahead.Load() >= mostAhead {
 		r.mu.Unlock()
 		return
 	}

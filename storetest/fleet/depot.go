@@ -17,6 +17,7 @@ type depot struct {
 	clock   func() int64
 	records []*record
 	losses  []int64 // when the state was lost
+	after   []int   // how many records there were then: others can be of the same instant
 
 	messages sync.WaitGroup // under way
 	calm     atomic.Bool    // nothing is lost or slow any more
@@ -52,7 +53,7 @@ func (d *depot) lose() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.memory = d.open()
-	d.losses = append(d.losses, d.clock())
+	d.losses, d.after = append(d.losses, d.clock()), append(d.after, len(d.records))
 }
 
 // compact makes the store forget what it may.

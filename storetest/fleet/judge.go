@@ -213,9 +213,9 @@ func (r *run) allAccountedFor(p *process) (lost int64, err error) {
 // asModel holds what the store answered, key by key, to the exact model: whatever it forgets in between does not show.
 func (r *run) asModel() error {
 	models := map[place]limittest.Model{}
-	losses := r.depot.losses
-	for _, c := range r.depot.records {
-		for len(losses) > 0 && c.at >= losses[0] {
+	losses := r.depot.after
+	for i, c := range r.depot.records {
+		for len(losses) > 0 && i >= losses[0] {
 			clear(models)
 			losses = losses[1:]
 		}

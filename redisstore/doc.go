@@ -39,6 +39,7 @@
 // A failover loses what the new master had not received. In any span I in which f of them fall, a key of a token bucket of capacity
 // B and rate r is granted at most B + r·|I| + f·(B + r·d), where d is how long both masters took writes and their clocks differ; of a
 // window, twice its units. With Sentinel set min-replicas-to-write 1 and min-replicas-max-lag 1, so that d is short.
+// [Options].Replicas answers a call when so many replicas have what it wrote, so that what is lost is less.
 //
 // # What is kept
 //

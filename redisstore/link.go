@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,6 +16,10 @@ type link struct {
 	cluster *redis.ClusterClient // nil for a single server
 	timeout time.Duration
 	forgot  func() // a server was met that has lost our scripts, and maybe more
+
+	replicas       int // that are to have what was written, see replicas.go
+	replicaTimeout time.Duration
+	late           atomic.Int64 // times that there were fewer
 }
 
 // The waits between tries of a call that surely did not run.
@@ -93,6 +98,10 @@ func (k *link) try(ctx context.Context, command func() redis.Cmder) error {
 
 // send sends the calls once.
 func (k *link) send(ctx context.Context, calls []*call) {
+	if k.replicas > 0 {
+		k.sendWaiting(ctx, calls)
+		return
+	}
 	if len(calls) == 1 {
 		cmd := calls[0].command(ctx)
 		_ = k.client.Process(ctx, cmd) // the command has the error

@@ -22,19 +22,37 @@ type Options struct {
 	// nobody is told.
 	Warn func(warning string)
 
+	// Replicas is how many replicas are to have what a call wrote before it is answered (WAIT), so that less is lost in a failover, for a
+	// round trip between the servers more a call. It waits for ReplicaTimeout at the longest; then the decision stands all the same,
+	// and [Stats].Late counts it: the bound on failovers in the package's documentation becomes smaller by this, not zero. Default: 0,
+	// nothing is waited for. In an address: replicas=1.
+	Replicas int
+
+	// ReplicaTimeout is how long Replicas are waited for, at least a millisecond. Default: 10 ms. In an address: replica-timeout=10ms.
+	ReplicaTimeout time.Duration
+
 	// Clock replaces the server's clock, for tests: it returns the instant in ticks since the Unix epoch, from any goroutine. Keys
 	// are then kept an hour longer than needed. Default: the server's clock.
 	Clock func() int64
 }
 
-const defaultTimeout = time.Second
+const (
+	defaultTimeout        = time.Second
+	defaultReplicaTimeout = 10 * time.Millisecond
+)
 
 func (o *Options) validate() error {
 	if o.Timeout < 0 {
 		return fmt.Errorf("stint: redis: options: Timeout %v is negative", o.Timeout)
 	}
+	if o.Replicas < 0 || o.ReplicaTimeout != 0 && o.ReplicaTimeout < time.Millisecond {
+		return fmt.Errorf("stint: redis: options: Replicas %d, ReplicaTimeout %v: the first is 0 or more, the second a millisecond or more", o.Replicas, o.ReplicaTimeout)
+	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
+	}
+	if o.ReplicaTimeout == 0 {
+		o.ReplicaTimeout = defaultReplicaTimeout
 	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}
@@ -44,8 +62,8 @@ func (o *Options) validate() error {
 
 // New makes a store on a client of yours, a [redis.Client] (of a single server, or by [redis.NewFailoverClient]) or a
 // [redis.ClusterClient], which stays yours to close. It asks the server whether all that is needed is there and allowed: the
-// commands EVAL, EVALSHA, TIME, GET, SET, SETRANGE, GETRANGE, MGET, EXISTS, PEXPIRE and DEL on the keys stint:*, and CONFIG GET if
-// it may.
+// commands EVAL, EVALSHA, TIME, GET, SET, SETRANGE, GETRANGE, MGET, EXISTS, PEXPIRE and DEL on the keys stint:*, WAIT with
+// Options.Replicas, and CONFIG GET if it may.
 //
 // The client must have ContextTimeoutEnabled, or its calls would outlast their deadlines. Those of a Cluster should have a
 // ClusterStateReloadInterval of a second or less: by default the client takes up to a minute to see a failover.
@@ -53,7 +71,7 @@ func New(ctx context.Context, client redis.UniversalClient, o Options) (*Store, 
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{options: o, link: &link{client: client, timeout: o.Timeout}}
+	s := &Store{options: o, link: &link{client: client, timeout: o.Timeout, replicas: o.Replicas, replicaTimeout: o.ReplicaTimeout}}
 	s.link.forgot = s.forget
 	if s.guess = o.Clock; s.guess == nil {
 		s.guess = func() int64 { return time.Now().UnixMicro() }

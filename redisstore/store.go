@@ -30,13 +30,14 @@ type Stats struct {
 	ByScript int64 // keys of calls that the script decided
 	ByGo     int64 // keys or calls that were compared and set, because there is no exact transcription of what was asked of them
 	Again    int64 // tries to set that came to nothing, because somebody else wrote the key meanwhile
+	Late     int64 // answers for which fewer replicas had what was written than Options.Replicas, in time
 }
 
 type stats struct{ byScript, byGo, again atomic.Int64 }
 
 // Stats is what the store has done.
 func (s *Store) Stats() Stats {
-	return Stats{s.stats.byScript.Load(), s.stats.byGo.Load(), s.stats.again.Load()}
+	return Stats{s.stats.byScript.Load(), s.stats.byGo.Load(), s.stats.again.Load(), s.link.late.Load()}
 }
 
 // maxPlans bounds the limits that are remembered; past it all are worked out again.

@@ -25,12 +25,12 @@ import (
 //
 // With rediss in place of redis the connections are by TLS. Options follow after "?": ca=FILE (PEM) to trust instead of the
 // machine's certificates, server-name=NAME, skip-verify=true to trust anybody, pool=N connections a server (default: 10 for each
-// CPU), sentinel-user= and sentinel-password=. No error and no warning holds a password.
+// CPU), replicas=N and replica-timeout=TIME as in [Options], sentinel-user= and sentinel-password=. No error and no warning holds a password.
 func Open(ctx context.Context, address string, o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	client, err := connect(address, o.Timeout)
+	client, err := connect(address, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -56,20 +56,21 @@ func badAddress(format string, args ...any) error {
 const stateReload = 200 * time.Millisecond
 
 // connect makes the client of an address. It does not talk to anybody yet.
-func connect(address string, timeout time.Duration) (redis.UniversalClient, error) {
+// What the address says of the store goes into its options.
+func connect(address string, of *Options) (redis.UniversalClient, error) {
 	rest, servers := splitHosts(address)
 	u, err := url.Parse(rest)
 	if err != nil {
 		return nil, badAddress("not a URL; write redis://host:port, and %%-escapes for special characters in a password")
 	}
 	o := &redis.UniversalOptions{
-		ContextTimeoutEnabled: true, DialTimeout: timeout, DialerRetries: 1, MaxRetries: -1,
+		ContextTimeoutEnabled: true, DialTimeout: of.Timeout, DialerRetries: 1, MaxRetries: -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	o.Username = u.User.Username()
 	o.Password, _ = u.User.Password()
 	secure := strings.HasPrefix(u.Scheme, "rediss")
-	if err := applyQuery(o, u, secure); err != nil {
+	if err := applyQuery(o, of, u, secure); err != nil {
 		return nil, err
 	}
 	path := strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' })
@@ -166,7 +167,7 @@ func database(o *redis.UniversalOptions, path []string) error {
 }
 
 // applyQuery sets the options after "?".
-func applyQuery(o *redis.UniversalOptions, u *url.URL, secure bool) error {
+func applyQuery(o *redis.UniversalOptions, of *Options, u *url.URL, secure bool) error {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return badAddress("what follows after ? cannot be read; write name=value&name=value")
@@ -176,25 +177,35 @@ func applyQuery(o *redis.UniversalOptions, u *url.URL, secure bool) error {
 	}
 	for name, values := range query {
 		value := values[len(values)-1]
-		if err := applyOption(o, name, value); err != nil {
+		if err := applyOption(o, of, name, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func applyOption(o *redis.UniversalOptions, name, value string) error {
+func applyOption(o *redis.UniversalOptions, of *Options, name, value string) error {
 	switch name {
-	case "db", "pool":
+	case "db", "pool", "replicas":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
 			return badAddress("option %s: must be a number", name)
 		}
-		if name == "db" {
+		switch name {
+		case "db":
 			o.DB = n
-		} else {
+		case "pool":
 			o.PoolSize = n
+		case "replicas":
+			of.Replicas = n
 		}
+		return nil
+	case "replica-timeout":
+		d, err := time.ParseDuration(value)
+		if err != nil || d < time.Millisecond {
+			return badAddress("option replica-timeout: write a time such as 10ms")
+		}
+		of.ReplicaTimeout = d
 		return nil
 	case "sentinel-user":
 		o.SentinelUsername = value
@@ -204,7 +215,7 @@ func applyOption(o *redis.UniversalOptions, name, value string) error {
 		return nil
 	case "ca", "server-name", "skip-verify":
 	default:
-		return badAddress("an unknown option; there are db, pool, ca, server-name, skip-verify, sentinel-user, sentinel-password; a ? in a password is written %%3F")
+		return badAddress("an unknown option; there are db, pool, replicas, replica-timeout, ca, server-name, skip-verify, sentinel-user, sentinel-password; a ? in a password is written %%3F")
 	}
 	if o.TLSConfig == nil {
 		return badAddress("option %s: is for TLS; write rediss", name)

@@ -24,7 +24,7 @@ func TestAddresses(t *testing.T) {
 		"redis+cluster://u:p@a:1,[::1]:2,c":         {user: "u", password: "p"},
 		"rediss+cluster://a,b?server-name=c&pool=7": {tls: true},
 	} {
-		client, err := connect(address, time.Second)
+		client, err := connect(address, &Options{Timeout: time.Second})
 		if err != nil {
 			t.Errorf("%s: %v", address, err)
 			continue
@@ -54,9 +54,9 @@ func TestBadAddresses(t *testing.T) {
 	for _, address := range []string{
 		"", "localhost", "localhost:6379", "http://:PW@localhost", "redis://", "redis://:PW@:6379", "redis://:PW@host:port", "redis://:PW@host:0",
 		"redis://:PW@host/x", "redis://:PW@host/1/2", "redis://:PW@a,b", "redis://:PW@host?wat=1", "redis://:PW@host?ca=/none", "rediss://:PW@host?ca=/none",
-		"redis://:PW@%zz", "redis://:PW%@host", "redis+cluster://:PW@a/1", "redis+sentinel://:PW@a:1", "unix://:PW@host/x", "redis://:PW@host?db=-1", "redis://:PW@host?%zz", "redis://:x/PW@host", "redis://:PW/x@host", "redis://:x?PW@host", "redis://:x#PW@host", "redis://:x?PW=@host",
+		"redis://:PW@%zz", "redis://:PW%@host", "redis+cluster://:PW@a/1", "redis+sentinel://:PW@a:1", "unix://:PW@host/x", "redis://:PW@host?db=-1", "redis://:PW@host?replicas=x", "redis://:PW@host?replica-timeout=1us", "redis://:PW@host?%zz", "redis://:x/PW@host", "redis://:PW/x@host", "redis://:x?PW@host", "redis://:x#PW@host", "redis://:x?PW=@host",
 	} {
-		client, err := connect(strings.ReplaceAll(address, "PW", password), time.Second)
+		client, err := connect(strings.ReplaceAll(address, "PW", password), &Options{Timeout: time.Second})
 		var bad *AddressError
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: %v", address, err)

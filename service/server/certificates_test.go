@@ -2,59 +2,32 @@ package server
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stint-go/stint/storetest/servers"
 )
 
-// identity is a certificate that has signed itself.
-type identity struct{ certificate, key []byte }
-
-func newIdentity(t *testing.T, name string) identity {
+func newIdentity(t *testing.T, name string) servers.Identity {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	i, err := servers.NewIdentity(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return identity{
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
-	}
+	return i
 }
 
-func (i identity) write(t *testing.T, files CertificateFiles) {
+func writeIdentity(t *testing.T, i servers.Identity, files CertificateFiles) {
 	t.Helper()
-	for file, text := range map[string][]byte{files.Certificate: i.certificate, files.Key: i.key} {
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := i.Write(files.Certificate, files.Key); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -66,11 +39,11 @@ type secured struct {
 	log   *bytes.Buffer
 }
 
-func newSecured(t *testing.T, of identity, clients []byte) *secured {
+func newSecured(t *testing.T, of servers.Identity, clients []byte) *secured {
 	t.Helper()
 	dir := t.TempDir()
 	s := &secured{files: CertificateFiles{Certificate: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key")}, now: time.Unix(1e9, 0), log: new(bytes.Buffer)}
-	of.write(t, s.files)
+	writeIdentity(t, of, s.files)
 	if clients != nil {
 		s.files.ClientAuthorities = filepath.Join(dir, "clients")
 		if err := os.WriteFile(s.files.ClientAuthorities, clients, 0o600); err != nil {
@@ -101,12 +74,12 @@ func (s *secured) get(t *testing.T, config *tls.Config) (name, body string, err 
 	return res.TLS.PeerCertificates[0].Subject.CommonName, string(text), err
 }
 
-func trusting(others ...identity) *tls.Config {
-	pool := x509.NewCertPool()
+func trusting(others ...servers.Identity) *tls.Config {
+	var certificates [][]byte
 	for _, other := range others {
-		pool.AppendCertsFromPEM(other.certificate)
+		certificates = append(certificates, other.Certificate)
 	}
-	return &tls.Config{RootCAs: pool}
+	return servers.Trusting(certificates...)
 }
 
 func TestTLSFollowsItsFiles(t *testing.T) {
@@ -119,7 +92,7 @@ func TestTLSFollowsItsFiles(t *testing.T) {
 	if name, body, err := s.get(t, config); name != "first" || body != "HTTP/2.0" || err != nil {
 		t.Fatalf("answered by %q with %q, %v", name, body, err)
 	}
-	second.write(t, s.files)
+	writeIdentity(t, second, s.files)
 	if name, _, err := s.get(t, config); name != "first" || err != nil {
 		t.Errorf("within a second the files are read again: %q, %v", name, err)
 	}
@@ -128,7 +101,7 @@ func TestTLSFollowsItsFiles(t *testing.T) {
 		t.Errorf("after the change answered by %q, %v", name, err)
 	}
 	// A half-written file leaves the last good one in force, and is told of.
-	if err := os.WriteFile(s.files.Certificate, second.certificate[:40], 0o600); err != nil {
+	if err := os.WriteFile(s.files.Certificate, second.Certificate[:40], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.now = s.now.Add(time.Second)
@@ -142,15 +115,15 @@ func TestTLSFollowsItsFiles(t *testing.T) {
 
 func TestMutualTLS(t *testing.T) {
 	server, friend, stranger := newIdentity(t, "server"), newIdentity(t, "friend"), newIdentity(t, "stranger")
-	s := newSecured(t, server, friend.certificate)
+	s := newSecured(t, server, friend.Certificate)
 	for _, c := range []struct {
 		name   string
-		client *identity
+		client *servers.Identity
 		passes bool
 	}{{"none", nil, false}, {"friend", &friend, true}, {"stranger", &stranger, false}} {
 		config := trusting(server)
 		if c.client != nil {
-			pair, err := tls.X509KeyPair(c.client.certificate, c.client.key)
+			pair, err := tls.X509KeyPair(c.client.Certificate, c.client.Key)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +139,7 @@ func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 	good := newIdentity(t, "good")
 	dir := t.TempDir()
 	files := CertificateFiles{Certificate: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key")}
-	good.write(t, files)
+	writeIdentity(t, good, files)
 	empty := filepath.Join(dir, "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -56,6 +56,9 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 	if _, _, found := strings.Cut(c.Admin, ":"); !found {
 		return fmt.Errorf("--admin %q: write HOST:PORT, or none", c.Admin)
 	}
+	if c.AdminTLS && c.TLSCert == "" {
+		return errors.New("--admin-tls needs --tls-cert and --tls-key, by which the admin listener is encrypted, too")
+	}
 	others := map[string]http.Handler{"GET /v1/trials": s.trials, "GET /metrics": s.watching.metrics.Handler()}
 	if s.callers != nil {
 		others["GET /v1/usage"] = s.callers.usage.Handler()
@@ -72,7 +75,7 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 	if err != nil {
 		return fmt.Errorf("--admin-token: %w", err)
 	}
-	j.admin = &adminJob{c.Admin, handler}
+	j.admin = &adminJob{c.Admin, handler, c.AdminTLS}
 	return nil
 }
 

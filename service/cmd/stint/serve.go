@@ -29,6 +29,7 @@ type serveCommand struct {
 	Store      string `long:"store" value-name:"URL" env:"STINT_STORE" description:"Where the counts live, in place of what the policy says."`
 	Accounts   string `long:"accounts" value-name:"URL" env:"STINT_ACCOUNTS" description:"Where API keys are looked up, in place of what the policy says: sqlite:FILE, postgres://…, mysql://…, or none."`
 	Admin      string `long:"admin" value-name:"HOST:PORT" default:"127.0.0.1:8089" env:"STINT_ADMIN" description:"Where the admin API, usage and metrics are served, to those with the admin token; none for nowhere."`
+	AdminTLS   bool   `long:"admin-tls" description:"Encrypt the admin listener, too, by the certificates of the other: for operators who come over a network."`
 	AdminToken string `long:"admin-token" value-name:"TOKEN" env:"STINT_ADMIN_TOKEN" description:"The admin token. One is made in the data folder unless said; give it by the environment, since others see a command line."`
 	Secret     string `long:"secret" value-name:"TEXT" env:"STINT_SECRET" description:"What receipts of the decision API are signed with, the same for all instances: 32 characters or more. One is made in the data folder unless said."`
 	NoAPI      bool   `long:"no-api" description:"Do not serve the decision API, /v1/take and its siblings, which with accounts: none asks for the admin token."`

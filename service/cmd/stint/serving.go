@@ -76,6 +76,7 @@ type job struct {
 type adminJob struct {
 	address string
 	handler http.Handler
+	secure  bool // by the same certificates
 }
 
 // closeWithin bounds how long what was counted may take to be written at the end.
@@ -146,9 +147,13 @@ func (s *serving) answer(ctx context.Context, t *terminal, j *job) error {
 	var admin *server.Server
 	adminURL := ""
 	if j.admin != nil {
-		admin, err = server.Listen(server.Options{
+		o := server.Options{
 			Address: j.admin.address, Handler: j.admin.handler, Log: j.log, Drain: time.Second, MaxBodyBytes: 1 << 20, MaxConnections: 256,
-		})
+		}
+		if j.admin.secure {
+			o.TLS = options.TLS
+		}
+		admin, err = server.Listen(o)
 		if err != nil {
 			return errors.Join(fmt.Errorf("--admin: %w", err), public.Close())
 		}

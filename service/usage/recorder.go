@@ -188,7 +188,6 @@ func kept(name string, most int) string {
 // Count counts a call. Units are what it took; of a refused call they do not count. Names are kept up to 128 bytes.
 func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	now := r.options.Now().Unix()
-	of = Of{kept(of.User, maxUser), kept(of.Key, maxKey), kept(of.Route, maxRoute)}
 	by := of.Key
 	if by == "" {
 		by = of.User
@@ -198,7 +197,10 @@ func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	s.mu.Lock()
 	c := s.latest
 	if c == nil || s.latestAt != at {
-		c = s.cells[at]
+		if c = s.cells[at]; c == nil { // no name that is there needs to be looked at
+			at.of = Of{kept(of.User, maxUser), kept(of.Key, maxKey), kept(of.Route, maxRoute)}
+			c = s.cells[at]
+		}
 		s.latest, s.latestAt = c, at
 	}
 	if c == nil {
@@ -218,7 +220,7 @@ func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	}
 	s.mu.Unlock()
 	if !admitted {
-		r.refused(of, now)
+		r.refused(at.of, now)
 	}
 }
 
@@ -242,7 +244,9 @@ func (r *Recorder) take() map[cell]Counts {
 		}
 		s.mu.Unlock()
 		for at, c := range cells {
-			taken[at] = *c
+			sum := taken[at] // of a name that was cut the parts may be apart
+			sum.add(*c)
+			taken[at] = sum
 		}
 	}
 	return taken

@@ -418,12 +418,18 @@ func TestNamesNobodyTakes(t *testing.T) {
 		r.Count(Of{User: "nul\x00nul", Route: "limit nul\x00"}, true, 1)
 		r.Count(Of{User: strings.Repeat("é", 5000), Key: strings.Repeat("k", 5000), Route: strings.Repeat("r", 5000)}, false, 1)
 		r.Count(Of{User: "not UTF-8 \xff\x80", Route: "r"}, true, 1)
+		for i := range 100 { // one name, cut
+			r.Count(Of{User: strings.Repeat("x", 128) + fmt.Sprint(i), Route: "r"}, true, 1)
+		}
 		r.Count(Of{User: "alice", Route: "r"}, true, 1)
 		if err := r.Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "alice's", r.rows(t, Query{Step: Day, User: "alice"}), fmt.Sprintf("%d alice  r 1/0/1", Day.start(r.second.Load())))
-		if all := r.rows(t, Query{Step: Day}); len(all) != 4 {
+		if all := r.rows(t, Query{Step: Day, User: strings.Repeat("x", 128)}); len(all) != 1 || !strings.HasSuffix(all[0], " 100/0/100") {
+			t.Errorf("a name that was cut: %q", all)
+		}
+		if all := r.rows(t, Query{Step: Day}); len(all) != 5 {
 			t.Errorf("%q", all)
 		}
 	})

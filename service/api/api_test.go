@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/redisstore"
 	"github.com/stint-go/stint/service/api"
@@ -634,5 +636,116 @@ func TestAddressOfCallers(t *testing.T) {
 	}
 	if !slices.Equal(seen, []string{"198.51.100.7", "192.0.2.1"}) {
 		t.Errorf("addresses %q", seen)
+	}
+}
+
+// Where the store holds fewer keys than there are, a marker of a call that never came may look taken. Then nobody knows, and nothing is
+// admitted for it: or whoever sends many idempotency keys would pass every limit.
+func TestIdempotencyInAFlood(t *testing.T) {
+	store, err := stint.NewMemory(stint.MemoryOptions{MaxKeys: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	s := serve(t, store)
+	unknown := 0
+	for i := range 20_000 {
+		code, d := s.post("/v1/take", "decider", `{"limit": "free", "key": "x"}`)
+		if i%2 == 0 {
+			code, d = s.post("/v1/take", "decider", fmt.Sprintf(`{"limit": "bucket", "key": "k%d"}`, i), "Idempotency-Key", fmt.Sprint("new ", i))
+		}
+		if code == http.StatusServiceUnavailable {
+			unknown++
+		} else if d["replayed"] == true {
+			t.Fatalf("call %d, which is new, is said to have been admitted before: %v", i, d)
+		}
+	}
+	if unknown == 0 {
+		t.Error("the store was never full: the test asks for more keys")
+	}
+}
+
+// lostStore is a shared store that is lost, behind what decides then.
+func lostStore(t *testing.T, choices map[string]failover.Choice) stint.Store {
+	t.Helper()
+	store, err := failover.New(lost{memory(t)}, failover.Options{Choices: choices})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// lost is a store that does not answer.
+type lost struct{ stint.Store }
+
+func (lost) One(context.Context, *stint.Limit, string, stint.Op) (stint.Answer, stint.Mark, error) {
+	return stint.Answer{}, 0, errors.New("lost")
+}
+func (lost) All(context.Context, []stint.Claim, []stint.Outcome) error  { return errors.New("lost") }
+func (lost) Many(context.Context, []stint.Claim, []stint.Outcome) error { return errors.New("lost") }
+
+// A call with an idempotency key gets what any other does while the store is lost; no marker can be had then.
+func TestIdempotencyWithoutTheStore(t *testing.T) {
+	s := serve(t, lostStore(t, map[string]failover.Choice{"hourly": failover.Open}))
+	for _, headers := range [][]string{nil, {"Idempotency-Key", "one"}} {
+		if d := s.take(`{"limit": "hourly", "key": "alice"}`, headers...); d["allowed"] != true || d["degraded"] != true {
+			t.Errorf("open, %v: %v", headers, d)
+		}
+	}
+}
+
+// A limit that is closed while the store is lost makes no decision: nobody knows.
+func TestClosedWithoutTheStore(t *testing.T) {
+	s := serve(t, lostStore(t, nil))
+	for path, body := range map[string]string{
+		"/v1/take": `{"limit": "hourly", "key": "alice"}`, "/v1/peek": `{"limit": "hourly", "key": "alice"}`, "/v1/reserve": `{"limit": "hourly", "key": "alice"}`,
+	} {
+		if code, d := s.post(path, "decider", body); code != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d %v", path, code, d)
+		}
+	}
+	if code, d := s.post("/v1/take", "decider", `{"limit": "hourly", "key": "alice"}`, "Idempotency-Key", "one"); code != http.StatusServiceUnavailable {
+		t.Errorf("idempotent: %d %v", code, d)
+	}
+	for _, d := range s.take(`{"calls": [{"limit": "hourly", "key": "alice"}, {"limit": "hourly", "key": "bob"}]}`)["decisions"].([]any) {
+		if d.(object)["reason"] != "error" {
+			t.Errorf("one of many: %v", d)
+		}
+	}
+	if len(s.counted) > 0 {
+		t.Errorf("counted as refused: %v", s.counted)
+	}
+}
+
+// A reservation can be committed on every limit that it names, those of which it took nothing yet among them; a name that it does not
+// hold is a mistake, not nothing.
+func TestCommitOfWhatWasNotTaken(t *testing.T) {
+	s := serve(t, memory(t))
+	_, d := s.post("/v1/reserve", "decider", `{"claims": [{"limit": "hourly", "key": "alice"}, {"limit": "bucket", "key": "alice", "cost": 0}]}`)
+	commit := func(actual string) (int, object) {
+		return s.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": %s}`, d["reservation"], actual))
+	}
+	if code, answer := commit(`{"hourly": 1, "buckett": 7}`); code != 422 || !strings.Contains(fmt.Sprint(answer["detail"]), "buckett") {
+		t.Errorf("a limit that it does not hold: %d %v", code, answer)
+	}
+	if code, answer := commit(`{"hourly": 1, "bucket": 7}`); code != 200 || answer["charged"] != 7.0 {
+		t.Errorf("a limit of which nothing was taken: %d %v", code, answer)
+	}
+	if _, now := s.post("/v1/peek", "decider", `{"limit": "bucket", "key": "alice"}`); now["remaining"] != 3.0 {
+		t.Errorf("after 7 of 10 were committed: %v", now)
+	}
+	_, d = s.post("/v1/reserve", "decider", `{"limit": "bucket", "key": "bob", "cost": 0}`)
+	if code, answer := commit(`2`); code != 200 || answer["charged"] != 2.0 {
+		t.Errorf("nothing was taken, and something was committed: %d %v", code, answer)
+	}
+}
+
+// An explanation of a request with a key that is not valid says what the request would get; it is not the asker's key.
+func TestExplainOfAnInvalidKey(t *testing.T) {
+	s := serve(t, memory(t))
+	code, d := s.post("/v1/explain", "decider", `{"request": {"path": "/keyed", "api_key": "nobody's"}}`)
+	if code != 200 || d["route"] != "keyed" || d["decision"].(object)["reason"] != "no key" {
+		t.Errorf("%d %v", code, d)
 	}
 }

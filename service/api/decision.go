@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -147,15 +148,17 @@ func appendText(dst []byte, text string) []byte {
 
 // counted tells of the call and of its decisions.
 func (a *api) counted(r *result) {
-	if r.err != nil {
+	if r.err != nil && !errors.Is(r.err, errStoreLost) {
 		return
 	}
-	c := r.call.counted
-	c.Admitted = r.decision.Allowed
-	if len(r.call.claims) > 0 && c.Admitted {
-		c.Units = r.call.claims[0].Op.Min
+	if r.err == nil { // else it was not refused
+		c := r.call.counted
+		c.Admitted = r.decision.Allowed
+		if len(r.call.claims) > 0 && c.Admitted {
+			c.Units = r.call.claims[0].Op.Min
+		}
+		a.Counted(c)
 	}
-	a.Counted(c)
 	if len(r.decisions) == 0 {
 		a.Decided(&r.decision)
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/stint-go/stint/policy"
@@ -17,7 +18,7 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 		return wrong("request", "say which request is to be explained")
 	}
 	view, err := a.view(r, body.Request, "")
-	if err != nil {
+	if err != nil && !errors.Is(err, policy.ErrInvalidKey) { // the key in the request, not the asker's: that is explained, too
 		return err
 	}
 	e := r.policy.Explain(view)
@@ -39,8 +40,8 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 	}
 	results := []result{{}}
 	a.decideCalls(r, []call{one}, results, ways{look: true})
-	if results[0].err != nil {
-		return results[0].err
+	if err := results[0].err; err != nil && !errors.Is(err, errStoreLost) {
+		return err
 	}
 	answer.Decision = results[0].append(nil)
 	for _, l := range e.Limits {

@@ -30,7 +30,8 @@ func fingerprint(body *wireTake) string {
 // In the same all-or-nothing step as its claims the call takes the one unit that there is in ten minutes of a marker, and another of a
 // marker that names its body, too. So the store itself sees to it that a call that was admitted is not charged again, on whatever
 // instance it comes: then the first marker refuses, and the second one says whether it was the same body. A call that is refused takes no
-// marker either, and may be tried again. The markers' keys begin as that of the first claim does, so that they lie in one slot with it.
+// marker either, and may be tried again. A store in memory that is full may take a new marker for one that was taken: then nobody knows,
+// and the call is neither admitted nor refused. The markers' keys begin as that of the first claim does, so that they lie in one slot with it.
 func (a *api) decideOnce(r *asked, number int, to *result, how ways) {
 	c := to.call
 	id := []string{record.Subject(c.claims[0].Key), "idempotency", r.caller.User, how.idempotency, strconv.Itoa(number)}
@@ -56,7 +57,14 @@ func (a *api) decideOnce(r *asked, number int, to *result, how ways) {
 	}
 	marker, sameBody := &decisions[n], &decisions[n+1]
 	switch {
-	case marker.Allowed || marker.Reason == stint.Degraded:
+	case !marker.Allowed && marker.Reason == stint.Degraded:
+		// The store is lost, and markers with it: the limits' own choices hold, as for any other call.
+		how.body = ""
+		a.decideOne(r, number, to, how)
+	case !marker.Allowed && marker.Approximate, marker.Allowed && !sameBody.Allowed:
+		to.err = refuse(http.StatusServiceUnavailable, "the store is full, and whether the call was admitted before is not known any more: it was not admitted now; "+
+			"try again later, or without the Idempotency-Key")
+	case marker.Allowed:
 		to.decision = strictestOf(decisions[:n], strictest)
 		if strictest.Allowed && how.receipt {
 			if to.receipt, to.err = a.receipt(r.caller, kindReceipt, c.claims, decisions[:n]); to.err != nil {
@@ -66,7 +74,7 @@ func (a *api) decideOnce(r *asked, number int, to *result, how ways) {
 		if to.decisions = told(decisions[:n]); strictest.Allowed {
 			a.replays.put(first, replay{how.body, *to, a.Now().Add(remembered)}, a.Now())
 		}
-	case sameBody.Allowed:
+	case sameBody.Allowed || sameBody.Approximate:
 		to.err = otherBody()
 	default:
 		// It was admitted at another instance, or too long ago for this one's memory: this is how it stands now.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -79,6 +80,10 @@ func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, deci
 	seen := map[stint.Receipt]bool{}
 	for i := range decisions {
 		receipt, ok := decisions[i].Receipt()
+		if d := &decisions[i]; !ok && kind == kindReservation && claims[i].Op.Max == 0 && d.Allowed && d.Reason != stint.Degraded {
+			// Nothing was taken yet, and a commit can still charge. The number tells this reservation from others.
+			receipt, ok = stint.Receipt{Key: claims[i].Key, Nonce: rand.Uint64()}, true
+		}
 		if !ok || seen[receipt] {
 			continue
 		}
@@ -158,6 +163,9 @@ func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64
 	if !took.Allowed {
 		if took.Reason == stint.Degraded {
 			return errors.New("the store is lost")
+		}
+		if took.Approximate {
+			return refuse(http.StatusServiceUnavailable, "the store is full, and whether it was settled already is not known any more: what was taken stays charged for now")
 		}
 		return refuse(http.StatusConflict, "it was settled already")
 	}

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/policy"
 )
 
 // reserve takes what a call may cost. What it costs in the end is said by a commit or a cancel; without either it stays charged.
@@ -31,6 +33,11 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 		decisions := make([]stint.Decision, len(c.claims))
 		if to.decision, err = a.Limiter.TakeAll(r.Context(), c.claims, decisions); err != nil {
 			return err
+		}
+		if to.err = undecided(&to.decision); to.err != nil {
+			to.decisions = told(decisions)
+			a.counted(to)
+			return to.err
 		}
 		if to.decision.Allowed {
 			if reservation, err = a.receipt(r.caller, kindReservation, c.claims, decisions); err != nil {
@@ -82,10 +89,16 @@ func (a *actual) valid() bool {
 }
 
 // costs are what each part has cost in the end. Of a limit that is not named that is what was taken. One number for limits of which
-// different costs were taken would be a guess.
-func (a *actual) costs(what *signed) ([]int64, error) {
+// different costs were taken would be a guess. A limit that is named and not held may be unlimited for the plan; one that the policy does
+// not know either is a mistake, which would else be free.
+func (a *actual) costs(what *signed, p *policy.Policy) ([]int64, error) {
 	costs := make([]int64, len(what.Parts))
 	named := 0
+	for id := range a.of {
+		if p.Limit(id) == nil && !slices.ContainsFunc(what.Parts, func(one part) bool { return shown(one.Limit) == id }) {
+			return nil, wrong("actual", fmt.Sprintf("the reservation holds no limit %q, and the policy has none", id))
+		}
+	}
 	for i := range what.Parts {
 		one := &what.Parts[i]
 		costs[i] = a.all
@@ -130,7 +143,7 @@ func (a *api) commit(w http.ResponseWriter, r *asked) error {
 	if err != nil {
 		return err
 	}
-	costs, err := body.Actual.costs(&what)
+	costs, err := body.Actual.costs(&what, r.policy)
 	if err != nil {
 		return err
 	}

@@ -37,12 +37,14 @@ func (a *api) decide(w http.ResponseWriter, r *asked, how ways) error {
 	results := make([]result, len(calls))
 	a.decideCalls(r, calls, results, how)
 	for i := range results {
+		if !how.look && !results[i].replayed {
+			a.counted(&results[i])
+		}
+	}
+	for i := range results {
 		var wrong *refusal
 		if err := results[i].err; err != nil && (body.Calls == nil || errors.As(err, &wrong) && wrong.status == http.StatusUnprocessableEntity) {
 			return err
-		}
-		if !how.look && !results[i].replayed {
-			a.counted(&results[i])
 		}
 	}
 	send(w, func(dst []byte) []byte {
@@ -129,6 +131,17 @@ func (a *api) decideCalls(r *asked, calls []call, results []result, how ways) {
 	wait.Wait()
 }
 
+// errStoreLost says that nobody knows: the store is lost, and a limit says on-store-loss: closed. That is no refusal.
+var errStoreLost = errors.New("the store is lost")
+
+// undecided is [errStoreLost] for what is no decision.
+func undecided(d *stint.Decision) error {
+	if !d.Allowed && d.Reason == stint.Degraded && d.RetryAfter == stint.Unknown {
+		return errStoreLost
+	}
+	return nil
+}
+
 // decideSingle decides calls of one claim each.
 func (a *api) decideSingle(asked *asked, calls []call, which []int, results []result, how ways) {
 	if len(which) == 0 {
@@ -143,6 +156,9 @@ func (a *api) decideSingle(asked *asked, calls []call, which []int, results []re
 		r := &results[i]
 		if r.decision, r.err = found[k].Decision, found[k].Err; err != nil {
 			r.err = err
+		}
+		if r.err == nil {
+			r.err = undecided(&r.decision)
 		}
 		if how.receipt && r.err == nil {
 			r.receipt, r.err = a.receipt(asked.caller, kindReceipt, claims[k:k+1], []stint.Decision{r.decision})
@@ -163,6 +179,10 @@ func (a *api) decideOne(r *asked, number int, to *result, how ways) {
 	}
 	decisions := make([]stint.Decision, len(c.claims))
 	if to.decision, to.err = decide(r.Context(), c.claims, decisions); to.err != nil {
+		return
+	}
+	if to.err = undecided(&to.decision); to.err != nil {
+		to.decisions = told(decisions)
 		return
 	}
 	if how.receipt && !how.look {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 )
@@ -88,14 +89,22 @@ func (b *batches) run(c *Client) {
 	}
 }
 
-// apart sends calls one by one.
+// apart sends calls one by one, until the service does not answer any more.
 func (*batches) apart(c *Client, calls []Call) []Result {
 	results := make([]Result, len(calls))
+	var lost error
 	for i := range calls {
-		if one, err := c.TakeMany(context.Background(), calls[i:i+1]); err != nil {
-			results[i].Err = err
-		} else {
+		if lost != nil {
+			results[i].Err = lost
+			continue
+		}
+		one, err := c.TakeMany(context.Background(), calls[i:i+1])
+		if err == nil {
 			results[i] = one[0]
+			continue
+		}
+		if results[i].Err = err; !errors.As(err, new(*Problem)) {
+			lost = err
 		}
 	}
 	return results

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -152,10 +153,16 @@ func (w *wireDecision) decision() (Decision, error) {
 	return d, nil
 }
 
+// longestSpan is the longest time in whole microseconds: what is longer, or rounded up beyond it, is as good as that.
+const longestSpan = math.MaxInt64 / int64(time.Microsecond)
+
 // span is a time in seconds, rounded up to a microsecond.
 func span(seconds *float64) time.Duration {
 	if seconds == nil {
 		return Unknown
+	}
+	if *seconds >= float64(longestSpan)/1e6 {
+		return time.Duration(longestSpan) * time.Microsecond
 	}
 	micros := int64(*seconds*1e6 + 0.5) // the service sends whole ones
 	return time.Duration(micros) * time.Microsecond

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -126,8 +127,8 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("over the limit: %+v, %v", d, err)
 	}
 	before := s.requests.Load()
-	if d, _ = c.Take(ctx, client.Call{Limit: "hourly", Key: "a", Cost: client.Cost(4)}); d.Allowed || !d.Remembered || s.requests.Load() != before {
-		t.Errorf("again, and more: %+v", d)
+	if d, _ = c.Take(ctx, client.Call{Limit: "hourly", Key: "a", Cost: client.Cost(3)}); d.Allowed || !d.Remembered || s.requests.Load() != before {
+		t.Errorf("again: %+v", d)
 	}
 	if d, _ = c.Take(ctx, client.Call{Limit: "hourly", Key: "a"}); !d.Allowed {
 		t.Errorf("a smaller cost: %+v", d)
@@ -234,6 +235,72 @@ func TestProblems(t *testing.T) {
 		if _, err := client.New(o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
+	}
+}
+
+// A greater cost has to wait for longer than a smaller one that was refused: the client asks for it.
+func TestRetryAfterOfAGreaterCost(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		wait := 1
+		if strings.Contains(string(body), `"cost":9`) {
+			wait = 9
+		}
+		_, _ = fmt.Fprintf(w, `{"decisions": [{"allowed": false, "reason": "limited", "retry_after": %d}]}`, wait)
+	}))
+	t.Cleanup(s.Close)
+	now := time.Unix(1_700_000_000, 0)
+	c := connect(t, &service{Server: s}, func(o *client.Options) { o.Now = func() time.Time { return now } })
+	for _, cost := range []int64{1, 9} {
+		d, err := c.Take(t.Context(), client.Call{Limit: "bucket", Key: "a", Cost: client.Cost(cost)})
+		if err != nil || d.RetryAfter != time.Duration(cost)*time.Second {
+			t.Errorf("a cost of %d: %+v, %v", cost, d, err)
+		}
+	}
+}
+
+// A wait of centuries, which is rounded up on its way, is still one.
+func TestLongestWait(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, `{"allowed": false, "reason": "blocked", "retry_after": 9223372036.854776, "reset_after": 1e300}`)
+	}))
+	t.Cleanup(s.Close)
+	if d, err := connect(t, &service{Server: s}).Peek(t.Context(), client.Call{Limit: "l", Key: "a"}); err != nil || d.RetryAfter < 1000000*time.Hour || d.ResetAfter < 1000000*time.Hour {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// Where a request is sent apart since one of its calls is wrong, and the service does not answer any more, the others are not tried one by
+// one, each until its time-out.
+func TestApartEndsWithTheService(t *testing.T) {
+	var apart atomic.Int64
+	hold := make(chan struct{})
+	var first sync.Once
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		first.Do(func() { <-hold })
+		if strings.Count(string(body), `"limit"`) > 1 {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			return
+		}
+		apart.Add(1)
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(s.Close)
+	c := connect(t, &service{Server: s})
+	var wait sync.WaitGroup
+	for range 100 {
+		wait.Go(func() {
+			if d, err := c.Take(t.Context(), client.Call{Limit: "hourly", Key: "a"}); err == nil {
+				t.Errorf("%+v", d)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond) // they line up behind the first
+	close(hold)
+	wait.Wait()
+	if n := apart.Load(); n > 30 {
+		t.Errorf("%d calls were tried one by one", n)
 	}
 }
 

@@ -20,7 +20,7 @@ type refusals struct {
 type refusedKey struct{ limit, key, plan string }
 
 type refusal struct {
-	cost  int64 // this much, or more, is refused
+	cost  int64 // this much is refused; more of it waits for longer, which the service knows
 	until time.Time
 	next  time.Time // when the call would pass
 	d     Decision
@@ -43,7 +43,7 @@ func (r *refusals) find(call *Call, now time.Time) (Decision, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known, ok := r.known[refusedKey{call.Limit, call.Key, call.Plan}]
-	if !ok || !now.Before(known.until) || costOf(call) < known.cost {
+	if !ok || !now.Before(known.until) || costOf(call) != known.cost {
 		return Decision{}, false
 	}
 	d := known.d

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"math"
 
 	"github.com/stint-go/stint/service/stores"
 )
@@ -77,7 +79,8 @@ func (t *transaction) QueryRow(ctx context.Context, statement string, values ...
 }
 
 // Upsert is the end of an INSERT that, where a row with the same keys is there, adds to it or sets it instead: sums are columns to add
-// to, sets columns to set.
+// to, sets columns to set. A sum of what is not negative stays at the greatest number there is: beyond it one database would refuse the
+// statement, another would make it a number that is not whole.
 func (db *DB) Upsert(table, keys string, sums, sets []string) string {
 	text := " ON CONFLICT (" + keys + ") DO UPDATE SET "
 	fresh := func(column string) string { return "excluded." + column }
@@ -89,11 +92,11 @@ func (db *DB) Upsert(table, keys string, sums, sets []string) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += column + " = "
-		if i < len(sums) {
-			text += table + "." + column + " + "
+		if i >= len(sums) {
+			text += column + " = " + fresh(column)
+			continue
 		}
-		text += fresh(column)
+		text += fmt.Sprintf("%[1]s = CASE WHEN %[2]s.%[1]s > %[4]d - %[3]s THEN %[4]d ELSE %[2]s.%[1]s + %[3]s END", column, table, fresh(column), int64(math.MaxInt64))
 	}
 	return text
 }

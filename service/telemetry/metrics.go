@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,11 +79,22 @@ func (m *Metrics) Decided(d *stint.Decision) {
 	if d.By == nil {
 		return
 	}
-	limit := m.labels.of(&m.labels.limits, d.By.ID)
+	limit := m.labels.of(&m.labels.limits, labelOf(d.By.ID))
 	m.decisions.WithLabelValues(limit, d.Reason.String()).Inc()
-	if d.Reason == stint.Admitted && d.Remaining < d.Limit/10 {
+	if d.Reason == stint.Admitted && d.Remaining <= (d.Limit-1)/10 {
 		m.near.WithLabelValues(limit).Inc()
 	}
+}
+
+// own is the label of all limits that callers of the decision API send. Their ids, which begin like this, hold the user's name and the
+// caller's text: as labels they would crowd out the policy's limits, and need not even be texts.
+const own = "own"
+
+func labelOf(id string) string {
+	if strings.HasPrefix(id, own+"~") {
+		return own
+	}
+	return id
 }
 
 func outcome(v *httplimit.Verdict) string {

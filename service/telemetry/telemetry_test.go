@@ -198,3 +198,34 @@ func ExampleHashed() {
 	fmt.Println(telemetry.Hashed("user:alice") == telemetry.Hashed("user:alice"), len(telemetry.Hashed("user:alice")))
 	// Output: true 12
 }
+
+// A limit that a caller sends has no label of its own: its id is the caller's text, behind the user's name.
+func TestOwnLimitsAreOneLabel(t *testing.T) {
+	m := telemetry.NewMetrics("test")
+	for i := range 2 * telemetry.MaxLabels {
+		m.Decided(&stint.Decision{Allowed: true, Limit: 10, Remaining: 9, By: &stint.Limit{ID: "own~" + stint.Key(strings.Repeat("u", 128), fmt.Sprint(i))}})
+	}
+	m.Decided(&stint.Decision{Allowed: true, Limit: 10, Remaining: 9, By: &stint.Limit{ID: "hourly"}})
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{`stint_decisions_total{limit="own",reason="admitted"} 1000`, `stint_decisions_total{limit="hourly",reason="admitted"} 1`} {
+		if !strings.Contains(w.Body.String(), line+"\n") {
+			t.Errorf("there is no %s", line)
+		}
+	}
+}
+
+// Less than a tenth is left of a limit below ten when nothing is.
+func TestNearSmallLimits(t *testing.T) {
+	m := telemetry.NewMetrics("test")
+	for _, c := range []struct{ limit, left int64 }{{5, 1}, {5, 0}, {10, 1}, {10, 0}, {15, 2}, {15, 1}, {20, 2}, {20, 1}} {
+		m.Decided(&stint.Decision{Allowed: true, Limit: c.limit, Remaining: c.left, By: &stint.Limit{ID: fmt.Sprint("of-", c.limit)}})
+	}
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, limit := range []int{5, 10, 15, 20} {
+		if line := fmt.Sprintf("stint_near_limit_total{limit=\"of-%d\"} 1\n", limit); !strings.Contains(w.Body.String(), line) {
+			t.Errorf("there is no %s", line)
+		}
+	}
+}

@@ -13,30 +13,34 @@ import (
 	"github.com/stint-go/stint/service/database"
 )
 
-// flushWithin bounds a writing.
-const flushWithin = 10 * time.Second
+// within bounds whatever the database is asked: a writing, the removal of old rows, a query. One that says nothing any more would
+// otherwise hold up all that comes after.
+const within = 10 * time.Second
 
-// Flush writes what has been counted. What cannot be written is kept, and comes with the next one.
+// Flush writes what has been counted, in parts if there is much of it. What cannot be written is kept, and comes with the next one.
 func (r *Recorder) Flush(ctx context.Context) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.wall.reset()
-	ctx, cancel := context.WithTimeout(ctx, flushWithin)
-	defer cancel()
-	for range 2 { // one that failed before, and what has come since
-		r.lost.Add(r.pending.add(r.take(), r.options.MaxCells))
+	r.move()
+	for range 3 + r.pending.len()/cellsAtOnce { // the one that failed before, the rest of it, and what has come since
 		cells, sequence := r.pending.hand()
-		if cells == nil {
-			return nil
+		if len(cells) == 0 {
+			break
 		}
 		rows := rowsOf(cells)
 		if err := r.write(ctx, rows, sequence); err != nil {
 			r.failed.Add(1)
+			r.behind.Store(true)
 			return fmt.Errorf("usage: %w", err)
 		}
 		r.pending.done()
 		r.written.Add(int64(len(rows)))
+		if len(cells) == cellsAtOnce { // there may be many more, and calls go on
+			r.move()
+		}
 	}
+	r.behind.Store(false)
 	return nil
 }
 
@@ -48,16 +52,16 @@ type row struct {
 
 // rowsOf are the rows of cells, for their own step and all that are longer, in the order of the table's keys, so that instances that write
 // at the same time do not wait for each other in a circle.
-func rowsOf(cells map[cell]Counts) []row {
+func rowsOf(cells []row) []row {
 	sums := make(map[cell]Counts, 2*len(cells))
-	for at, c := range cells {
+	for _, one := range cells {
 		for _, step := range steps {
-			if step < at.step {
+			if step < one.at.step {
 				continue
 			}
-			place := cell{at.of, step, step.start(at.at)}
+			place := cell{one.at.of, step, step.start(one.at.at)}
 			sum := sums[place]
-			sum.add(c)
+			sum.add(one.Counts)
 			sums[place] = sum
 		}
 	}
@@ -70,8 +74,7 @@ func rowsOf(cells map[cell]Counts) []row {
 }
 
 func (c cell) compare(other cell) int {
-	return cmp.Or(cmp.Compare(c.step, other.step), cmp.Compare(c.at, other.at), strings.Compare(c.of.Key, other.of.Key),
-		strings.Compare(c.of.User, other.of.User), strings.Compare(c.of.Route, other.of.Route))
+	return cmp.Or(cmp.Compare(c.step, other.step), cmp.Compare(c.at, other.at), c.of.compare(other.of))
 }
 
 // rowsAtOnce is how many rows one statement writes.
@@ -79,6 +82,8 @@ const rowsAtOnce = 200
 
 // write writes rows, unless this writing has been made already.
 func (r *Recorder) write(ctx context.Context, rows []row, sequence int64) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	return r.db.In(ctx, func(tx database.Doer) error {
 		var made int64
 		err := tx.QueryRow(ctx, "SELECT sequence FROM usage_flush WHERE instance = ?", r.instance).Scan(&made)
@@ -116,13 +121,18 @@ const (
 	sweepEvery = time.Minute
 	sweepSteps = 100
 	sweepPart  = 60
+
+	// flushesKept is for how long it is known which writings an instance has made: longer than any is tried again.
+	flushesKept = 90 * day
 )
 
-// Sweep removes rows that are older than they are kept.
+// Sweep removes rows that are older than they are kept: those whose spans have ended so long ago.
 func (r *Recorder) Sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	now := r.options.Now().Unix()
 	for _, step := range steps {
-		end := now - int64(r.options.Keep[step]/time.Second)
+		end := now - int64(r.options.Keep[step]/time.Second) - int64(step) + 1
 		for range sweepSteps {
 			var oldest sql.NullInt64
 			if err := r.db.QueryRow(ctx, "SELECT MIN(at) FROM api_key_usage WHERE step = ?", int64(step)).Scan(&oldest); err != nil {
@@ -136,6 +146,6 @@ func (r *Recorder) Sweep(ctx context.Context) error {
 			}
 		}
 	}
-	_, err := r.db.Exec(ctx, "DELETE FROM usage_flush WHERE updated_at < ?", now-int64(day/time.Second))
+	_, err := r.db.Exec(ctx, "DELETE FROM usage_flush WHERE updated_at < ?", now-int64(flushesKept/time.Second))
 	return err
 }

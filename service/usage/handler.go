@@ -103,7 +103,7 @@ func writeCSV(w http.ResponseWriter, rows []Row) {
 func harmless(text string) string {
 	if text != "" {
 		switch text[0] {
-		case '=', '+', '-', '@', '\t', '\r':
+		case '=', '+', '-', '@', '\t', '\r', '\n':
 			return "'" + text
 		}
 	}

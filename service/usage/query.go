@@ -52,6 +52,8 @@ func (r *Recorder) Rows(ctx context.Context, q Query) ([]Row, error) {
 	if q.Most <= 0 || q.Most > MaxRows {
 		q.Most = MaxRows
 	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	// Memory first: what is written meanwhile is then counted twice for a moment, not missed.
 	found := r.unwritten(&q)
 	if err := r.stored(ctx, &q, found); err != nil {
@@ -87,6 +89,8 @@ func (r *Recorder) unwritten(q *Query) map[cell]Counts {
 			found[place] = sum
 		}
 	}
+	r.moving.RLock()
+	defer r.moving.RUnlock()
 	r.pending.each(add)
 	for i := range r.shards {
 		s := &r.shards[i]

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stint-go/stint/service/database"
 )
@@ -98,7 +100,15 @@ type Counts struct{ Admitted, Refused, Units int64 }
 func (c *Counts) add(other Counts) {
 	c.Admitted += other.Admitted
 	c.Refused += other.Refused
-	c.Units += other.Units
+	c.Units = sum(c.Units, other.Units)
+}
+
+// sum is a sum that stays at the greatest number there is: one call may cost 2^53 units, and a thousand of them would pass it.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // cell is a place for counts: in memory a second or, where seconds were merged, a minute.
@@ -118,9 +128,11 @@ type Recorder struct {
 	top      [topKinds]sketch
 	shards   [shards]shard
 
-	writing sync.Mutex // one writing at a time
+	writing sync.Mutex   // one writing at a time
+	moving  sync.RWMutex // counts are on their way from the shards to pending
 	pending
 	lost, written, failed atomic.Int64
+	behind                atomic.Bool // the last writing failed
 	told                  time.Time
 }
 
@@ -157,15 +169,25 @@ func New(db *database.DB, o Options) (*Recorder, error) {
 	return r, nil
 }
 
-// maxRoute is the longest name of a route that is kept, in bytes.
-const maxRoute = 128
+// The longest names that are kept, in bytes: as the tables have them.
+const (
+	maxUser  = 128
+	maxKey   = 16
+	maxRoute = 128
+)
 
-// Count counts a call. Units are what it took; of a refused call they do not count.
+// kept is a name as every database takes it: one that is refused would hold all others back with it. Users and limits may be named by
+// whoever asks the decision API.
+func kept(name string, most int) string {
+	if len(name) <= most && strings.IndexByte(name, 0) < 0 && utf8.ValidString(name) {
+		return name
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(name[:min(len(name), most)], "\x00", ""), "")
+}
+
+// Count counts a call. Units are what it took; of a refused call they do not count. Names are kept up to 128 bytes.
 func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	now := r.options.Now().Unix()
-	if len(of.Route) > maxRoute {
-		of.Route = strings.ToValidUTF8(of.Route[:maxRoute], "")
-	}
 	by := of.Key
 	if by == "" {
 		by = of.User
@@ -175,7 +197,10 @@ func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	s.mu.Lock()
 	c := s.latest
 	if c == nil || s.latestAt != at {
-		c = s.cells[at]
+		if c = s.cells[at]; c == nil { // no name that is there needs to be looked at
+			at.of = Of{kept(of.User, maxUser), kept(of.Key, maxKey), kept(of.Route, maxRoute)}
+			c = s.cells[at]
+		}
 		s.latest, s.latestAt = c, at
 	}
 	if c == nil {
@@ -189,14 +214,21 @@ func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	}
 	if admitted {
 		c.Admitted++
-		c.Units += units
+		c.Units = sum(c.Units, units)
 	} else {
 		c.Refused++
 	}
 	s.mu.Unlock()
 	if !admitted {
-		r.refused(of, now)
+		r.refused(at.of, now)
 	}
+}
+
+// move moves the cells of all shards to those that wait to be written.
+func (r *Recorder) move() {
+	r.moving.Lock()
+	defer r.moving.Unlock()
+	r.lost.Add(r.pending.add(r.take(), r.options.MaxCells))
 }
 
 // take takes the cells of all shards away.
@@ -212,7 +244,9 @@ func (r *Recorder) take() map[cell]Counts {
 		}
 		s.mu.Unlock()
 		for at, c := range cells {
-			taken[at] = *c
+			sum := taken[at] // of a name that was cut the parts may be apart
+			sum.add(*c)
+			taken[at] = sum
 		}
 	}
 	return taken
@@ -224,11 +258,12 @@ type Stats struct {
 	Written int64 // rows written, or added to
 	Failed  int64 // writings that failed
 	Lost    int64 // calls that are not counted, since there was no room
+	Behind  bool  // the last writing failed
 }
 
 // Stats are the counts.
 func (r *Recorder) Stats() Stats {
-	return Stats{r.pending.len(), r.written.Load(), r.failed.Load(), r.lost.Load()}
+	return Stats{r.pending.len(), r.written.Load(), r.failed.Load(), r.lost.Load(), r.behind.Load()}
 }
 
 // Run writes counts, and removes old rows, until ctx ends.
@@ -239,9 +274,9 @@ func (r *Recorder) Run(ctx context.Context) {
 	for {
 		select {
 		case <-flush.C:
-			r.tell(r.Flush(ctx))
+			r.tell(ctx, r.Flush(ctx))
 		case <-sweep.C:
-			r.tell(r.Sweep(ctx))
+			r.tell(ctx, r.Sweep(ctx))
 		case <-ctx.Done():
 			return
 		}
@@ -251,8 +286,9 @@ func (r *Recorder) Run(ctx context.Context) {
 // tellEvery is how often a failure is told of.
 const tellEvery = 10 * time.Second
 
-func (r *Recorder) tell(err error) {
-	if now := r.options.Now(); err != nil && now.Sub(r.told) >= tellEvery {
+// tell tells of a failure; not of one that the end brings about, after which Close writes what is left.
+func (r *Recorder) tell(ctx context.Context, err error) {
+	if now := r.options.Now(); err != nil && ctx.Err() == nil && now.Sub(r.told) >= tellEvery {
 		r.told = now
 		s := r.Stats()
 		r.options.Log.Error("usage cannot be written, and is kept in memory until it can", "error", err, "pending", s.Pending, "lost", s.Lost)

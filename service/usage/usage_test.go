@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -409,4 +410,183 @@ func TestFullDisk(t *testing.T) {
 	if s := r.Stats(); s.Lost != 0 || s.Pending != 0 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// Names that a database would refuse spoil no writing: a name may come from whoever asks the decision API about a user.
+func TestNamesNobodyTakes(t *testing.T) {
+	onEach(t, func(t *testing.T, r *recorded) {
+		r.Count(Of{User: "nul\x00nul", Route: "limit nul\x00"}, true, 1)
+		r.Count(Of{User: strings.Repeat("é", 5000), Key: strings.Repeat("k", 5000), Route: strings.Repeat("r", 5000)}, false, 1)
+		r.Count(Of{User: "not UTF-8 \xff\x80", Route: "r"}, true, 1)
+		for i := range 100 { // one name, cut
+			r.Count(Of{User: strings.Repeat("x", 128) + fmt.Sprint(i), Route: "r"}, true, 1)
+		}
+		r.Count(Of{User: "alice", Route: "r"}, true, 1)
+		if err := r.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "alice's", r.rows(t, Query{Step: Day, User: "alice"}), fmt.Sprintf("%d alice  r 1/0/1", Day.start(r.second.Load())))
+		if all := r.rows(t, Query{Step: Day, User: strings.Repeat("x", 128)}); len(all) != 1 || !strings.HasSuffix(all[0], " 100/0/100") {
+			t.Errorf("a name that was cut: %q", all)
+		}
+		if all := r.rows(t, Query{Step: Day}); len(all) != 5 {
+			t.Errorf("%q", all)
+		}
+	})
+}
+
+// Units stay at the greatest number there is, in memory and in the database, and do not spoil the writing.
+func TestUnitsBeyondNumbers(t *testing.T) {
+	onEach(t, func(t *testing.T, r *recorded) {
+		most := fmt.Sprintf("%d alice  r %%d/0/%d", Day.start(r.second.Load()), int64(math.MaxInt64))
+		calls := 0
+		for range 3 {
+			for range 700 {
+				calls++
+				r.Count(Of{User: "alice", Route: "r"}, true, 1<<53)
+			}
+			r.second.Add(1)
+			if err := r.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2000 {
+			calls++
+			r.Count(Of{User: "alice", Route: "r"}, true, 1<<53)
+		}
+		want(t, "partly in memory", r.rows(t, Query{Step: Day}), fmt.Sprintf(most, calls))
+		if err := r.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "written", r.rows(t, Query{Step: Day}), fmt.Sprintf(most, calls))
+	})
+}
+
+// What has come together while the database was lost is written in parts: one writing of it all would last longer than a writing may, be
+// undone, and be tried again for ever.
+func TestBacklogIsWrittenInParts(t *testing.T) {
+	r := record(t, file(t), Options{})
+	lost, cancel := context.WithCancel(t.Context())
+	cancel()
+	const users, minutes = 200, 100
+	for range minutes {
+		for user := range users {
+			r.Count(Of{User: fmt.Sprint("user", user), Route: "r"}, true, 1)
+		}
+		r.second.Add(60)
+		_ = r.Flush(lost)
+	}
+	before := r.Stats()
+	short, cutOff := context.WithCancel(t.Context())
+	defer cutOff()
+	ended := make(chan struct{})
+	go func() {
+		defer cutOff()
+		for r.Stats().Written == 0 {
+			select {
+			case <-ended:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	err := r.Flush(short)
+	close(ended)
+	if err == nil {
+		t.Fatal("all of it was one writing")
+	}
+	if after := r.Stats(); after.Pending >= before.Pending || after.Written == 0 {
+		t.Errorf("a writing that was cut off after a while has come to nothing: %+v, before %+v", after, before)
+	}
+	if err := r.Close(t.Context()); err != nil || r.Stats().Pending > 0 {
+		t.Fatalf("%v, %+v", err, r.Stats())
+	}
+	total, days := int64(0), r.rows(t, Query{Step: Day})
+	rows, err := r.Rows(t.Context(), Query{Step: Day, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		total += row.Admitted
+	}
+	if total != users*minutes || len(days) != users {
+		t.Errorf("%d calls in %d rows, want %d in %d", total, len(days), users*minutes, users)
+	}
+}
+
+// A query while counts are on their way from memory to the database misses none of them.
+func TestNothingIsMissedInBetween(t *testing.T) {
+	r := record(t, file(t), Options{})
+	of := Of{User: "alice", Route: "r"}
+	lost, cancel := context.WithCancel(t.Context())
+	cancel()
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = r.Flush(lost) // which moves what was counted to what waits
+			}
+		}
+	})
+	for n := int64(1); n <= 3000; n++ {
+		r.Count(of, true, 1)
+		total := int64(0)
+		for _, c := range r.unwritten(&Query{Step: Day, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)}) {
+			total += c.Admitted
+		}
+		if total != n {
+			t.Errorf("after %d calls there are %d", n, total)
+			break
+		}
+	}
+	close(stop)
+	others.Wait()
+}
+
+// A span is kept until its end is as old as it may be, not its beginning.
+func TestSweepKeepsWholeSpans(t *testing.T) {
+	r := record(t, file(t), Options{Keep: map[Step]time.Duration{Hour: 2 * time.Hour}})
+	start := Hour.start(r.second.Load())
+	r.second.Store(start + 3599)
+	r.Count(Of{User: "alice", Route: "r"}, true, 1)
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sweep := func(at int64) []string {
+		r.second.Store(at)
+		if err := r.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return r.rows(t, Query{Step: Hour})
+	}
+	want(t, "just within two hours", sweep(start+3600+7199), fmt.Sprintf("%d alice  r 1/0/1", start))
+	want(t, "two hours after", sweep(start+3600+7200))
+}
+
+// An instance whose answer was lost, and that then does not reach the database for days while others do, counts once all the same.
+func TestOldWritingCountsOnce(t *testing.T) {
+	r := record(t, file(t), Options{})
+	other, err := New(r.db, Options{Now: r.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Count(Of{User: "alice", Route: "r"}, true, 1)
+	r.pending.add(r.take(), 1000)
+	cells, sequence := r.pending.hand()
+	if err := r.write(t.Context(), rowsOf(cells), sequence); err != nil {
+		t.Fatal(err)
+	}
+	day := Day.start(r.second.Load())
+	r.second.Add(3 * 86400)
+	if err := other.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "one call", r.rows(t, Query{Step: Day}), fmt.Sprintf("%d alice  r 1/0/1", day))
 }

@@ -41,7 +41,7 @@ func main() {
 
 func services() error {
 	stint := flag.String("stint", "bin/stint", "the program of Stint")
-	envoy := flag.String("envoy", "", "the program that src/service_cmd of github.com/envoyproxy/ratelimit is built to")
+	envoy := flag.String("envoy", "", "the program that src/service_cmd of github.com/envoyproxy/ratelimit is built to; without it Stint is measured alone")
 	rounds := flag.Int("rounds", 9, "rounds; 0 prints what is kept")
 	span := flag.Duration("span", 300*time.Millisecond, "how long a door is asked in a round")
 	keep := flag.String("keep", "", "a file that figures are added to, and read from: several runs, one table")
@@ -54,9 +54,6 @@ func services() error {
 		return err
 	}
 	if *rounds > 0 {
-		if *envoy == "" {
-			return errors.New("say with -envoy where the program of envoyproxy/ratelimit is")
-		}
 		more, err := measure(*stint, *envoy, *rounds, *span, len(figures))
 		if err != nil {
 			return err

@@ -100,6 +100,9 @@ func start(stint, envoy string) (s *started, err error) {
 	if err := s.startStint(stint, addresses[0], addresses[1]); err != nil {
 		return nil, err
 	}
+	if envoy == "" {
+		return s, nil
+	}
 	return s, s.startEnvoy(envoy, addresses[2], addresses[3], addresses[4], addresses[5])
 }
 

@@ -79,6 +79,7 @@ type api struct {
 	Options
 	signer  signer
 	replays replays
+	texts   limitTexts
 	marker  *stint.Limit // of idempotency keys
 	settled *stint.Limit // of reservations
 }
@@ -93,6 +94,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	a := &api{Options: o, signer: signer{o.Secret}}
 	a.replays.init()
+	a.texts.init()
 	var err error
 	if a.marker, err = once("idempotency-key~", remembered); err != nil {
 		return nil, err

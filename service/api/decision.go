@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
-	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 )
 
@@ -50,7 +49,7 @@ const countedByServer = 2048
 var jsonType, noStore = []string{"application/json"}, []string{"no-store"}
 
 // append appends the result as an object.
-func (r *result) append(dst []byte, shown *texts) []byte {
+func (r *result) append(dst []byte, limits *limitTexts) []byte {
 	if r.err != nil {
 		dst = append(dst, `{"allowed":false,"reason":"error","detail":`...)
 		return append(appendText(dst, errorText(r.err)), '}')
@@ -64,7 +63,7 @@ func (r *result) append(dst []byte, shown *texts) []byte {
 		dst = append(dst, `,"route":`...)
 		dst = appendText(dst, r.call.route.Name)
 	}
-	dst = appendNumbers(dst, d, shown)
+	dst = appendNumbers(dst, d, limits)
 	if len(r.decisions) > 1 {
 		dst = append(dst, `,"claims":[`...)
 		for i := range r.decisions {
@@ -76,7 +75,7 @@ func (r *result) append(dst []byte, shown *texts) []byte {
 			dst = strconv.AppendBool(dst, c.Allowed)
 			dst = append(dst, `,"reason":`...)
 			dst = appendText(dst, c.Reason.String())
-			dst = append(appendNumbers(dst, c, shown), '}')
+			dst = append(appendNumbers(dst, c, limits), '}')
 		}
 		dst = append(dst, ']')
 	}
@@ -90,26 +89,10 @@ func (r *result) append(dst []byte, shown *texts) []byte {
 	return append(dst, '}')
 }
 
-// texts remember how the last limit is shown: most decisions of an answer are of one.
-type texts struct {
-	limit *stint.Limit
-	text  []byte
-}
-
-// of is the limit as an answer shows it.
-func (t *texts) of(l *stint.Limit) []byte {
-	if t.limit != l {
-		t.limit = l
-		t.text = appendText(append(t.text[:0], `,"limit":`...), httplimit.PolicyName(l))
-		t.text = appendText(append(t.text, `,"value":`...), l.String())
-	}
-	return t.text
-}
-
 // appendNumbers appends what a decision says of its limit.
-func appendNumbers(dst []byte, d *stint.Decision, shown *texts) []byte {
+func appendNumbers(dst []byte, d *stint.Decision, limits *limitTexts) []byte {
 	if d.By != nil && d.Limit != math.MaxInt64 {
-		dst = append(dst, shown.of(d.By)...)
+		dst = append(dst, limits.of(d.By)...)
 		dst = append(dst, `,"capacity":`...)
 		dst = strconv.AppendInt(dst, d.Limit, 10)
 		dst = append(dst, `,"remaining":`...)
@@ -137,7 +120,8 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 	dst = strconv.AppendInt(dst, micros/1e6, 10)
 	if rest := micros % 1e6; rest > 0 {
 		dst = append(dst, '.')
-		digits := strconv.AppendInt(nil, 1e6+rest, 10)[1:]
+		var room [8]byte
+		digits := strconv.AppendInt(room[:0], 1e6+rest, 10)[1:]
 		for digits[len(digits)-1] == '0' {
 			digits = digits[:len(digits)-1]
 		}

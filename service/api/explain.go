@@ -41,7 +41,7 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 	if results[0].err != nil {
 		return results[0].err
 	}
-	answer.Decision = results[0].append(nil, new(texts))
+	answer.Decision = results[0].append(nil, &a.texts)
 	for _, l := range e.Limits {
 		x := explained{ID: l.ID, Shadow: l.Shadow, AtOnce: l.AtOnce, Most: l.Most, Value: "unlimited"}
 		if l.Value != nil {

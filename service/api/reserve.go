@@ -41,7 +41,7 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 	}
 	a.counted(to)
 	send(w, func(dst []byte) []byte {
-		dst = to.append(dst, new(texts))
+		dst = to.append(dst, &a.texts)
 		if reservation == "" {
 			return dst
 		}

@@ -46,16 +46,15 @@ func (a *api) decide(w http.ResponseWriter, r *asked, how ways) error {
 		}
 	}
 	send(w, func(dst []byte) []byte {
-		var shown texts
 		if body.Calls == nil {
-			return results[0].append(dst, &shown)
+			return results[0].append(dst, &a.texts)
 		}
 		dst = append(dst, `{"decisions":[`...)
 		for i := range results {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = results[i].append(dst, &shown)
+			dst = results[i].append(dst, &a.texts)
 		}
 		return append(dst, ']', '}')
 	})

@@ -105,8 +105,11 @@ func (c *boundedConn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// SetWriteDeadline is as SetDeadline.
+// SetWriteDeadline is as SetDeadline. That there is none, which the server says after each request, leaves the one for the next write.
 func (c *boundedConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.until.Load() != 0 {
+		return nil
+	}
 	defer c.until.Store(0)
 	return c.Conn.SetWriteDeadline(t)
 }

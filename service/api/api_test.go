@@ -296,7 +296,7 @@ func TestBatchIsOneByOne(t *testing.T) {
 			answer := together.take(`{"calls": [` + strings.Join(calls, ",") + `]}`)
 			for i, d := range answer["decisions"].([]any) {
 				one := apart.take(calls[i])
-				if got := d.(object); got["allowed"] != one["allowed"] || got["remaining"] != one["remaining"] || got["reason"] != one["reason"] {
+				if got := d.(object); got["allowed"] != one["allowed"] || got["remaining"] != one["remaining"] || got["reason"] != one["reason"] || got["limit"] != one["limit"] || got["value"] != one["value"] {
 					t.Errorf("call %d %s: in the batch %v, alone %v", i, calls[i], got, one)
 				}
 			}
@@ -331,7 +331,11 @@ func TestWrongRequests(t *testing.T) {
 		{"/v1/take", "decider", `{"limit": "hourly", "key": "a", "claims": [{"limit": "hourly", "key": "a"}]}`, 422, "say one of"},
 		{"/v1/take", "decider", `{"calls": []}`, 422, "from 1 to 1024"},
 		{"/v1/take", "decider", many, 422, "from 1 to 1024"},
-		{"/v1/take", "decider", `{"calls": [{"limit": "hourly", "key": "a"}, {"limit": "x", "key": "a"}]}`, 422, "calls[1].limit"},
+		{"/v1/take", "decider", `{"calls": [{"limit": "hourly", "key": "a"}, {"limit": "x", "key": "a"}]}`, 422, "calls[1].limit: the policy has no limit"},
+		{"/v1/take", "decider", `{"calls": [{"limit": "hourly", "key": "a"}, {}]}`, 422, "calls[1]: say one of"},
+		{"/v1/take", "decider", `{"claims": [{"limit": "hourly", "key": "a"}, {"limit": "hourly", "key": ""}]}`, 422, "claims[1].key: a text"},
+		{"/v1/take", "decider", `{"calls": [{"claims": [{"limit": "hourly", "key": "a"}, {"limit": "hourly", "key": "a", "cost": -1}]}]}`, 422, "calls[0].claims[1].cost: a whole"},
+		{"/v1/take", "decider", `{"calls": [{"claims": [` + strings.Repeat(`{"limit": "hourly", "key": "a"},`, 16) + `{"limit": "hourly", "key": "a"}]}]}`, 422, "calls[0].claims: 17 claims"},
 		{"/v1/take", "decider", `{"request": {"path": "x"}}`, 422, "request.path"},
 		{"/v1/take", "decider", `{"limit": {"id": "x", "rate": "5/hour"}, "key": "a"}`, 403, "own-limits"},
 		{"/v1/take", "script", `{"limit": {"id": "x", "rate": "5/month"}, "key": "a"}`, 422, "limit.rate"},
@@ -545,6 +549,70 @@ func TestExplain(t *testing.T) {
 }
 
 // Everything in the document is served, and the reverse.
+// A body whose length is not told is bounded as one whose length is.
+func TestBodyOfUnknownLength(t *testing.T) {
+	s := serve(t, memory(t))
+	for size, want := range map[int]int{api.MaxBody: 422, api.MaxBody + 1: 413} {
+		const before, after = `{"limit": "hourly", "key": "`, `"}`
+		r := httptest.NewRequest(http.MethodPost, "/v1/take", strings.NewReader(before+strings.Repeat("x", size-len(before+after))+after))
+		r.Header.Set("X-API-KEY", "decider")
+		r.ContentLength = -1
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%d bytes: %d %s, want %d", size, w.Code, w.Body, want)
+		}
+	}
+}
+
+// Answers say how long they are, the short ones and the long ones.
+func TestLengthOfAnswers(t *testing.T) {
+	server := httptest.NewServer(serve(t, memory(t)))
+	defer server.Close()
+	const call = `{"limit": "hourly", "key": "a"}`
+	for _, body := range []string{call, `{"calls": [` + strings.Repeat(call+",", 63) + call + `]}`} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v1/take", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-API-KEY", "decider")
+		res, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || res.ContentLength != int64(len(answer)) {
+			t.Errorf("%s: an answer of %d bytes says that it has %d, %v", res.Status, len(answer), res.ContentLength, err)
+		}
+	}
+}
+
+// The calls of a batch are counted by the limits that they name.
+func TestBatchIsCountedByLimit(t *testing.T) {
+	s := serve(t, memory(t))
+	s.take(`{"calls": [{"limit": "hourly", "key": "a"}, {"limit": "free", "key": "a"}, {"claims": [{"limit": "bucket", "key": "a"}, {"limit": "hourly", "key": "a"}]}, {"limit": "hourly", "key": "b"}]}`)
+	var routes []string
+	for _, c := range s.counted {
+		routes = append(routes, c.Route)
+	}
+	if want := []string{"limit hourly", "limit free", "limit bucket", "limit hourly"}; !slices.Equal(routes, want) {
+		t.Errorf("counted by %q, want %q", routes, want)
+	}
+}
+
+// Limits keep their own texts in answers, however many there are.
+func TestManyLimitsInAnswers(t *testing.T) {
+	s := serve(t, memory(t))
+	for round := range 2 {
+		for i := range 300 {
+			code, d := s.post("/v1/take", "script", fmt.Sprintf(`{"limit": {"id": "l%d", "rate": "%d/hour"}, "key": "a"}`, i, i+5))
+			if value := fmt.Sprintf("%d/hour", i+5); code != 200 || d["value"] != value || !strings.HasSuffix(fmt.Sprint(d["limit"]), fmt.Sprint("l", i)) {
+				t.Fatalf("round %d: %d %v, want %s", round, code, d, value)
+			}
+		}
+	}
+}
+
 func TestDocument(t *testing.T) {
 	s := serve(t, memory(t))
 	w := httptest.NewRecorder()

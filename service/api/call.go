@@ -23,42 +23,70 @@ type call struct {
 	allowed bool
 
 	counted Counted
+	one     [1]stint.Claim // the memory of claims, where there is one, as mostly
 }
 
-// call makes a call of what was sent. at says where it stands, for messages.
-func (a *api) call(r *asked, c *wireCall, at string) (call, error) {
+// place is where in a body something stands, for messages.
+type place struct {
+	call, claim int // the number of the call of many, and of the claim of many, from 1; 0 if there are not many
+}
+
+// of is a field at the place; "" is the place itself.
+func (p place) of(field string) string {
+	at := ""
+	if p.call > 0 {
+		at = fmt.Sprintf("calls[%d].", p.call-1)
+	}
+	if p.claim > 0 {
+		at += fmt.Sprintf("claims[%d].", p.claim-1)
+	}
+	return strings.TrimSuffix(at+field, ".")
+}
+
+// call makes a call of what was sent.
+func (a *api) call(r *asked, c *wireCall, at place, made *call) error {
 	single := c.Limit != nil || len(c.Key) > 0
 	if n := count(single, len(c.Claims) > 0, c.Request != nil); n != 1 {
-		return call{}, wrong(at, "say one of limit with key, claims, or request")
+		return wrong(at.of(""), "say one of limit with key, claims, or request")
 	}
 	if c.Request != nil {
-		return a.requestCall(r, c, at)
+		var err error
+		*made, err = a.requestCall(r, c, at)
+		return err
 	}
-	claims := c.Claims
+	made.counted = Counted{User: r.caller.User, Key: r.caller.Key}
+	first := c.Limit
 	if single {
-		claims = []wireClaim{c.wireClaim}
-	}
-	if len(claims) > MaxClaims {
-		return call{}, wrong(at+"claims", fmt.Sprintf("%d claims; at most %d are allowed", len(claims), MaxClaims))
-	}
-	made := call{claims: make([]stint.Claim, 0, len(claims)), counted: Counted{User: r.caller.User, Key: r.caller.Key}}
-	for i := range claims {
-		place := at
-		if !single {
-			place = fmt.Sprintf("%sclaims[%d].", at, i)
+		made.claims = made.one[:0]
+		if err := a.add(r, &c.wireClaim, at, made); err != nil {
+			return err
 		}
-		claim, err := a.claim(r, &claims[i], place)
-		if err != nil {
-			return call{}, err
+	} else {
+		if len(c.Claims) > MaxClaims {
+			return wrong(at.of("claims"), fmt.Sprintf("%d claims; at most %d are allowed", len(c.Claims), MaxClaims))
 		}
-		if claim.Limit != nil { // it is not unlimited
-			made.claims = append(made.claims, claim)
+		made.claims = make([]stint.Claim, 0, len(c.Claims))
+		for i := range c.Claims {
+			at.claim = i + 1
+			if err := a.add(r, &c.Claims[i], at, made); err != nil {
+				return err
+			}
 		}
+		first = c.Claims[0].Limit
 	}
-	if made.counted.Route = "limit " + claims[0].Limit.ID; len(made.claims) == 0 {
+	if made.counted.Route = r.routeOf(first.ID); len(made.claims) == 0 {
 		made.reason, made.allowed = stint.Skipped, true
 	}
-	return made, nil
+	return nil
+}
+
+// add adds a claim to a call, unless its limit is unlimited.
+func (a *api) add(r *asked, c *wireClaim, at place, to *call) error {
+	claim, err := a.claim(r, c, at)
+	if err == nil && claim.Limit != nil {
+		to.claims = append(to.claims, claim)
+	}
+	return err
 }
 
 func count(conditions ...bool) (n int) {
@@ -72,22 +100,22 @@ func count(conditions ...bool) (n int) {
 
 // wrong is the refusal of what cannot be meant.
 func wrong(at, what string) error {
-	if at = strings.TrimSuffix(at, "."); at != "" {
+	if at != "" {
 		what = at + ": " + what
 	}
 	return refuse(http.StatusUnprocessableEntity, what)
 }
 
-func (a *api) claim(r *asked, c *wireClaim, at string) (claim stint.Claim, err error) {
+func (a *api) claim(r *asked, c *wireClaim, at place) (claim stint.Claim, err error) {
 	cost := int64(1)
 	if c.Cost != nil {
 		cost = *c.Cost
 	}
 	switch {
 	case c.Limit == nil || c.Limit.ID == "":
-		return claim, wrong(at+"limit", "which limit? its id in the policy")
+		return claim, wrong(at.of("limit"), "which limit? its id in the policy")
 	case cost < 0 || cost > MaxCost:
-		return claim, wrong(at+"cost", "a whole number from 0 to 2^53")
+		return claim, wrong(at.of("cost"), "a whole number from 0 to 2^53")
 	}
 	key, err := keyOf(c.Key, at)
 	if err != nil {
@@ -100,19 +128,19 @@ func (a *api) claim(r *asked, c *wireClaim, at string) (claim stint.Claim, err e
 	return stint.NewClaim(limit, key, cost), nil
 }
 
-func keyOf(parts keyParts, at string) (string, error) {
+func keyOf(parts keyParts, at place) (string, error) {
 	size := 0
 	for _, part := range parts {
 		size += len(part)
 	}
 	if len(parts) == 0 || slices.Contains(parts, "") || size > MaxKey || len(parts) > 8 {
-		return "", wrong(at+"key", fmt.Sprintf("a text, or a list of at most 8; none of them empty, %d bytes in all", MaxKey))
+		return "", wrong(at.of("key"), fmt.Sprintf("a text, or a list of at most 8; none of them empty, %d bytes in all", MaxKey))
 	}
 	return stint.Key(parts...), nil
 }
 
 // limit is the value of the limit that a claim names; nil if it is unlimited.
-func (a *api) limit(r *asked, c *wireClaim, at string) (*stint.Limit, error) {
+func (a *api) limit(r *asked, c *wireClaim, at place) (*stint.Limit, error) {
 	if c.Limit.Rate != "" {
 		return a.ownLimit(r, c.Limit, at)
 	}
@@ -126,7 +154,7 @@ func (a *api) limit(r *asked, c *wireClaim, at string) (*stint.Limit, error) {
 		if meant := policy.Nearest(c.Limit.ID, ids); meant != "" {
 			what += fmt.Sprintf(" (did you mean %q?)", meant)
 		}
-		return nil, wrong(at+"limit", what)
+		return nil, wrong(at.of("limit"), what)
 	}
 	return l.For(c.Plan), nil
 }
@@ -135,16 +163,16 @@ func (a *api) limit(r *asked, c *wireClaim, at string) (*stint.Limit, error) {
 const ownMark = "own~"
 
 // ownLimit is a limit that the caller sends, if its user may.
-func (a *api) ownLimit(r *asked, l *limitName, at string) (*stint.Limit, error) {
+func (a *api) ownLimit(r *asked, l *limitName, at place) (*stint.Limit, error) {
 	if !slices.Contains(r.policy.OwnLimits, r.caller.User) {
 		return nil, refuse(http.StatusForbidden, "limits are the server's: the policy does not let this user send its own (api: own-limits)")
 	}
 	value, err := stint.ParseLimit(l.Rate)
 	if err != nil {
-		return nil, wrong(at+"limit.rate", err.Error())
+		return nil, wrong(at.of("limit.rate"), err.Error())
 	}
 	if len(l.ID) > 64 {
-		return nil, wrong(at+"limit.id", "at most 64 bytes")
+		return nil, wrong(at.of("limit.id"), "at most 64 bytes")
 	}
 	if value.Strategy != nil && value.Strategy.Name() == "unlimited" {
 		return nil, nil
@@ -152,13 +180,13 @@ func (a *api) ownLimit(r *asked, l *limitName, at string) (*stint.Limit, error) 
 	value.ID = ownMark + stint.Key(r.caller.User, l.ID)
 	compiled, err := value.Compile()
 	if err != nil {
-		return nil, wrong(at+"limit.rate", err.Error())
+		return nil, wrong(at.of("limit.rate"), err.Error())
 	}
 	return compiled, nil
 }
 
 // requestCall is the call of a request that the policy decides.
-func (a *api) requestCall(r *asked, c *wireCall, at string) (call, error) {
+func (a *api) requestCall(r *asked, c *wireCall, at place) (call, error) {
 	made := call{counted: Counted{User: c.Request.User}}
 	view, err := a.view(r, c.Request, at)
 	var unidentified bool
@@ -189,7 +217,7 @@ func (a *api) requestCall(r *asked, c *wireCall, at string) (call, error) {
 		made.reason, made.allowed = stint.Skipped, true
 	case c.Cost != nil:
 		if *c.Cost < 0 || *c.Cost > MaxCost {
-			return call{}, wrong(at+"cost", "a whole number from 0 to 2^53")
+			return call{}, wrong(at.of("cost"), "a whole number from 0 to 2^53")
 		}
 		for i := range made.claims {
 			old := made.claims[i]
@@ -201,9 +229,9 @@ func (a *api) requestCall(r *asked, c *wireCall, at string) (call, error) {
 }
 
 // view is a request as the policy sees it.
-func (a *api) view(r *asked, w *wireRequest, at string) (*httplimit.Call, error) {
+func (a *api) view(r *asked, w *wireRequest, at place) (*httplimit.Call, error) {
 	if w.Path == "" || w.Path[0] != '/' {
-		return nil, wrong(at+"request.path", "a path that begins with /")
+		return nil, wrong(at.of("request.path"), "a path that begins with /")
 	}
 	method := w.Method
 	if method == "" {

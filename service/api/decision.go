@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stint-go/stint"
-	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 )
 
@@ -35,7 +34,9 @@ func send(w http.ResponseWriter, appended func(dst []byte) []byte) {
 	body := append(appended((*buffer)[:0]), '\n')
 	header := w.Header()
 	header["Content-Type"], header["Cache-Control"] = jsonType, noStore
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) >= countedByServer {
+		header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	_, _ = w.Write(body) // a client that has left is not told
 	if cap(body) <= maxKept {
 		*buffer = body
@@ -43,10 +44,13 @@ func send(w http.ResponseWriter, appended func(dst []byte) []byte) {
 	}
 }
 
+// countedByServer is what net/http holds back, to say by itself how long an answer is, at less cost.
+const countedByServer = 2048
+
 var jsonType, noStore = []string{"application/json"}, []string{"no-store"}
 
 // append appends the result as an object.
-func (r *result) append(dst []byte) []byte {
+func (r *result) append(dst []byte, limits *limitTexts) []byte {
 	if r.err != nil {
 		dst = append(dst, `{"allowed":false,"reason":"error","detail":`...)
 		return append(appendText(dst, errorText(r.err)), '}')
@@ -60,7 +64,7 @@ func (r *result) append(dst []byte) []byte {
 		dst = append(dst, `,"route":`...)
 		dst = appendText(dst, r.call.route.Name)
 	}
-	dst = appendNumbers(dst, d)
+	dst = appendNumbers(dst, d, limits)
 	if len(r.decisions) > 1 {
 		dst = append(dst, `,"claims":[`...)
 		for i := range r.decisions {
@@ -72,7 +76,7 @@ func (r *result) append(dst []byte) []byte {
 			dst = strconv.AppendBool(dst, c.Allowed)
 			dst = append(dst, `,"reason":`...)
 			dst = appendText(dst, c.Reason.String())
-			dst = append(appendNumbers(dst, c), '}')
+			dst = append(appendNumbers(dst, c, limits), '}')
 		}
 		dst = append(dst, ']')
 	}
@@ -87,12 +91,9 @@ func (r *result) append(dst []byte) []byte {
 }
 
 // appendNumbers appends what a decision says of its limit.
-func appendNumbers(dst []byte, d *stint.Decision) []byte {
+func appendNumbers(dst []byte, d *stint.Decision, limits *limitTexts) []byte {
 	if d.By != nil && d.Limit != math.MaxInt64 {
-		dst = append(dst, `,"limit":`...)
-		dst = appendText(dst, httplimit.PolicyName(d.By))
-		dst = append(dst, `,"value":`...)
-		dst = appendText(dst, d.By.String())
+		dst = append(dst, limits.of(d.By)...)
 		dst = append(dst, `,"capacity":`...)
 		dst = strconv.AppendInt(dst, d.Limit, 10)
 		dst = append(dst, `,"remaining":`...)
@@ -120,7 +121,8 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 	dst = strconv.AppendInt(dst, micros/1e6, 10)
 	if rest := micros % 1e6; rest > 0 {
 		dst = append(dst, '.')
-		digits := strconv.AppendInt(nil, 1e6+rest, 10)[1:]
+		var room [8]byte
+		digits := strconv.AppendInt(room[:0], 1e6+rest, 10)[1:]
 		for digits[len(digits)-1] == '0' {
 			digits = digits[:len(digits)-1]
 		}
@@ -133,17 +135,21 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 func appendText(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
+	from := 0
 	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20:
+		c := text[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[from:i]...)
+		from = i + 1
+		if c < 0x20 {
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			dst = append(dst, c)
+		} else {
+			dst = append(dst, '\\', c)
 		}
 	}
-	return append(dst, '"')
+	return append(append(dst, text[from:]...), '"')
 }
 
 // counted tells of the call and of its decisions.

@@ -17,7 +17,7 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 	if body.Request == nil || body.Calls != nil {
 		return wrong("request", "say which request is to be explained")
 	}
-	view, err := a.view(r, body.Request, "")
+	view, err := a.view(r, body.Request, place{})
 	if err != nil && !errors.Is(err, policy.ErrInvalidKey) { // the key in the request, not the asker's: that is explained, too
 		return err
 	}
@@ -34,16 +34,15 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 	if answer.Why = e.Uncounted; e.Refusal != policy.NotRefused {
 		answer.Why = e.Refusal.String()
 	}
-	one, err := a.call(r, &body.wireCall, "")
-	if err != nil {
+	calls, results := make([]call, 1), make([]result, 1)
+	if err := a.call(r, &body.wireCall, place{}, &calls[0]); err != nil {
 		return err
 	}
-	results := []result{{}}
-	a.decideCalls(r, []call{one}, results, ways{look: true})
+	a.decideCalls(r, calls, results, ways{look: true})
 	if err := results[0].err; err != nil && !errors.Is(err, errStoreLost) {
 		return err
 	}
-	answer.Decision = results[0].append(nil)
+	answer.Decision = results[0].append(nil, &a.texts)
 	for _, l := range e.Limits {
 		x := explained{ID: l.ID, Shadow: l.Shadow, AtOnce: l.AtOnce, Most: l.Most, Value: "unlimited"}
 		if l.Value != nil {

@@ -24,7 +24,7 @@ func (a *api) managed(w http.ResponseWriter, r *asked) (body wireManage, limit *
 	if err = read(w, r.Request, &body); err != nil {
 		return body, nil, "", err
 	}
-	claim, err := a.claim(r, &wireClaim{Limit: body.Limit, Key: body.Key, Plan: body.Plan}, "")
+	claim, err := a.claim(r, &wireClaim{Limit: body.Limit, Key: body.Key, Plan: body.Plan}, place{})
 	if err == nil && claim.Limit == nil {
 		err = wrong("limit", "it is unlimited for that plan")
 	}

@@ -12,8 +12,10 @@ func FuzzQuick(f *testing.F) {
 	for body, quickly := range map[string]bool{
 		one:    true,
 		" {} ": true,
-		`{"key":"","limit":"","plan":"gold","cost":0,"dry_run":true,"receipt":false}`: true,
-		`{"calls": [` + one + `, {}, ` + one + `], "receipt": true}` + "\n":           true,
+		`{"key":"","limit":"","plan":"gold","cost":0,"dry_run":true,"receipt":false}`:                                             true,
+		`{"calls": [` + one + `, {}, ` + one + `], "receipt": true}` + "\n":                                                       true,
+		`{"calls": [` + strings.Repeat(one+`,{"limit":"daily","key":"b"},{"plan":"gold","cost":3},`, 40) + `{"limit":"hourly"}]}`: true,
+		`{"calls": [{"key": "{{{{"}]}`:   true,
 		`{"calls": []}`:                  false,
 		`{"calls": null}`:                false,
 		one + one:                        false,

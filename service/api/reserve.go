@@ -48,7 +48,7 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 	}
 	a.counted(to)
 	send(w, func(dst []byte) []byte {
-		dst = to.append(dst)
+		dst = to.append(dst, &a.texts)
 		if reservation == "" {
 			return dst
 		}

@@ -49,14 +49,14 @@ func (a *api) decide(w http.ResponseWriter, r *asked, how ways) error {
 	}
 	send(w, func(dst []byte) []byte {
 		if body.Calls == nil {
-			return results[0].append(dst)
+			return results[0].append(dst, &a.texts)
 		}
 		dst = append(dst, `{"decisions":[`...)
 		for i := range results {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = results[i].append(dst)
+			dst = results[i].append(dst, &a.texts)
 		}
 		return append(dst, ']', '}')
 	})
@@ -70,8 +70,8 @@ func (a *api) calls(w http.ResponseWriter, r *asked) (*wireTake, []call, error) 
 		return nil, nil, err
 	}
 	if body.Calls == nil {
-		one, err := a.call(r, &body.wireCall, "")
-		return body, []call{one}, err
+		one := make([]call, 1)
+		return body, one, a.call(r, &body.wireCall, place{}, &one[0])
 	}
 	switch {
 	case body.Limit != nil || body.Key != nil || body.Claims != nil || body.Request != nil || body.Cost != nil:
@@ -81,8 +81,7 @@ func (a *api) calls(w http.ResponseWriter, r *asked) (*wireTake, []call, error) 
 	}
 	calls := make([]call, len(body.Calls))
 	for i := range calls {
-		var err error
-		if calls[i], err = a.call(r, &body.Calls[i], fmt.Sprintf("calls[%d].", i)); err != nil {
+		if err := a.call(r, &body.Calls[i], place{call: i + 1}, &calls[i]); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -94,7 +93,7 @@ const atOnce = 64
 
 // decideCalls decides calls, those with one claim each in one go.
 func (a *api) decideCalls(r *asked, calls []call, results []result, how ways) {
-	var single []int
+	single := make([]int, 0, len(calls))
 	var rest []int
 	for i := range calls {
 		c := &calls[i]

@@ -74,12 +74,15 @@ func plain(text []byte) (string, bool) {
 		return "", false
 	}
 	for _, c := range text[1:last] {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if !stands(c) {
 			return "", false
 		}
 	}
 	return string(text[1:last]), true
 }
+
+// stands is whether a byte of a JSON string stands for itself.
+func stands(c byte) bool { return c >= ' ' && c <= '~' && c != '"' && c != '\\' }
 
 // wireRequest describes a request.
 type wireRequest struct {
@@ -125,7 +128,11 @@ func readTake(w http.ResponseWriter, r *http.Request) (*wireTake, error) {
 			buffers.Put(buffer)
 		}
 	}()
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody)); err != nil {
+	from := r.Body
+	if r.ContentLength < 0 || r.ContentLength > MaxBody { // else it ends there
+		from = http.MaxBytesReader(w, from, MaxBody)
+	}
+	if _, err := body.ReadFrom(from); err != nil {
 		return nil, unreadable(err)
 	}
 	take := new(wireTake)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -66,7 +67,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		<-l.places
 		return nil, err
 	}
-	return &boundedConn{Conn: conn, silence: l.silence, leave: sync.OnceFunc(func() { <-l.places })}, nil
+	return &boundedConn{Conn: conn, silence: l.silence, opened: time.Now(), leave: sync.OnceFunc(func() { <-l.places })}, nil
 }
 
 func (l *boundedListener) Close() error {
@@ -74,19 +75,43 @@ func (l *boundedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// boundedConn is a connection on which no write may stand still for longer than silence. Reads are bounded where it is known
-// what is read: headers by the server, bodies by patientBody.
+// boundedConn is a connection on which no write may stand still for longer than silence and an eighth of it. Reads are bounded where it
+// is known what is read: headers by the server, bodies by patientBody.
 type boundedConn struct {
 	net.Conn
 	silence time.Duration
 	leave   func()
+	opened  time.Time
+	until   atomic.Int64 // the deadline of writes, in nanoseconds since opened; 0 if it is not this one's
 }
 
+// Write has a new deadline only where that of an earlier write would come too soon: one for each write costs as much as the decision of
+// a small request.
 func (c *boundedConn) Write(p []byte) (int, error) {
-	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.silence)); err != nil {
-		return 0, err
+	now := time.Since(c.opened)
+	if time.Duration(c.until.Load())-now < c.silence {
+		until := now + c.silence + c.silence/8
+		if err := c.Conn.SetWriteDeadline(c.opened.Add(until)); err != nil {
+			return 0, err
+		}
+		c.until.Store(int64(until))
 	}
 	return c.Conn.Write(p)
+}
+
+// SetDeadline and SetWriteDeadline hold until the next write, which sets its own.
+func (c *boundedConn) SetDeadline(t time.Time) error {
+	defer c.until.Store(0)
+	return c.Conn.SetDeadline(t)
+}
+
+// SetWriteDeadline is as SetDeadline. That there is none, which the server says after each request, leaves the one for the next write.
+func (c *boundedConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && c.until.Load() != 0 {
+		return nil
+	}
+	defer c.until.Store(0)
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // CloseWrite ends one direction, which upgraded connections may use.

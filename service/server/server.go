@@ -35,7 +35,8 @@ type Options struct {
 	// HeaderTimeout bounds the reading of a request's headers, as a whole. Default: 10 s.
 	HeaderTimeout time.Duration
 
-	// Silence bounds how long a body may stand still: one read of a request's, one write of an answer's. Default: 1 min.
+	// Silence bounds how long a body may stand still: one read of a request's, one write of an answer's, which may take an
+	// eighth more. Default: 1 min.
 	Silence time.Duration
 
 	// IdleTimeout bounds how long a connection is kept for the next request. Default: 2 min.

@@ -16,7 +16,11 @@ func (s *Server) watched(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.inFlight.Add(1)
 		defer s.inFlight.Add(-1)
-		answer := &answer{ResponseWriter: w}
+		both := &struct { // in one piece of memory
+			answer
+			patientBody
+		}{answer: answer{ResponseWriter: w}}
+		answer := &both.answer
 		start := time.Now()
 		defer s.log(answer, r, start)
 		if limit := s.options.MaxBodyBytes; limit > 0 {
@@ -28,7 +32,8 @@ func (s *Server) watched(next http.Handler) http.Handler {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 		}
 		if r.Body != http.NoBody {
-			body := &patientBody{ReadCloser: r.Body, conn: http.NewResponseController(w), silence: s.options.Silence}
+			body := &both.patientBody
+			body.ReadCloser, body.conn, body.silence = r.Body, *http.NewResponseController(w), s.options.Silence
 			defer body.end()
 			r.Body = body
 		}
@@ -56,7 +61,7 @@ func (s *Server) log(a *answer, r *http.Request, start time.Time) {
 // patientBody is a body of which each read may take so long.
 type patientBody struct {
 	io.ReadCloser
-	conn    *http.ResponseController
+	conn    http.ResponseController
 	silence time.Duration
 
 	mu    sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,7 +69,7 @@ func (m *Metrics) Counter(name, help string, value func() float64) {
 
 // Note counts what came of a request.
 func (m *Metrics) Note(v *httplimit.Verdict) {
-	m.requests.WithLabelValues(m.labels.of(&m.labels.routes, v.Route.Name), outcome(v)).Inc()
+	m.requests.WithLabelValues(m.labels.of(&m.labels.routes, v.Route.Name).name, outcome(v)).Inc()
 	for i := range v.Decisions {
 		m.Decided(&v.Decisions[i])
 	}
@@ -80,10 +81,25 @@ func (m *Metrics) Decided(d *stint.Decision) {
 		return
 	}
 	limit := m.labels.of(&m.labels.limits, labelOf(d.By.ID))
-	m.decisions.WithLabelValues(limit, d.Reason.String()).Inc()
+	m.decided(limit, d.Reason).Inc()
 	if d.Reason == stint.Admitted && d.Remaining <= (d.Limit-1)/10 {
-		m.near.WithLabelValues(limit).Inc()
+		m.near.WithLabelValues(limit.name).Inc()
 	}
+}
+
+// decided is the counter of a limit's decisions with a reason. It is there from the first such decision on, as its place in what is
+// shown; to look it up by its labels each time would cost as much as a decision.
+func (m *Metrics) decided(limit *label, reason stint.Reason) prometheus.Counter {
+	if int(reason) >= len(limit.decided) {
+		return m.decisions.WithLabelValues(limit.name, reason.String())
+	}
+	kept := &limit.decided[reason]
+	if known := kept.Load(); known != nil {
+		return *known
+	}
+	made := m.decisions.WithLabelValues(limit.name, reason.String())
+	kept.Store(&made)
+	return made
 }
 
 // own is the label of all limits that callers of the decision API send. Their ids, which begin like this, hold the user's name and the
@@ -121,29 +137,41 @@ type labels struct {
 
 type names struct {
 	mu    sync.RWMutex
-	known map[string]bool
+	known map[string]*label
+	rest  label // of all others
 }
 
-func (*labels) of(n *names, name string) string {
+// label is a name that is a label, with the counters of a limit's decisions by reason.
+type label struct {
+	name    string
+	decided [16]atomic.Pointer[prometheus.Counter]
+}
+
+func (*labels) of(n *names, name string) *label {
 	n.mu.RLock()
 	known, full := n.known[name], len(n.known) >= MaxLabels
 	n.mu.RUnlock()
 	switch {
-	case known:
-		return name
+	case known != nil:
+		return known
 	case full:
-		return other
+		return &n.rest
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.known == nil {
-		n.known = map[string]bool{}
+		n.known, n.rest.name = map[string]*label{}, other
 	}
-	if len(n.known) >= MaxLabels && !n.known[name] {
-		return other
+	known = n.known[name]
+	switch {
+	case known != nil:
+		return known
+	case len(n.known) >= MaxLabels:
+		return &n.rest
 	}
-	n.known[name] = true
-	return name
+	known = &label{name: name}
+	n.known[name] = known
+	return known
 }
 
 // call notes how long a call of the store took.

@@ -115,6 +115,31 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 }
 
+// Decisions are counted by limit and reason, those of limits beyond the bound together.
+func TestDecisionsByLimitAndReason(t *testing.T) {
+	m := telemetry.NewMetrics("v1")
+	for range 2 {
+		for i := range telemetry.MaxLabels + 10 {
+			by := &stint.Limit{ID: fmt.Sprint("limit", i)}
+			m.Decided(&stint.Decision{By: by, Reason: stint.Limited})
+			m.Decided(&stint.Decision{By: by, Reason: stint.Blocked})
+			m.Decided(&stint.Decision{By: by, Reason: 200})
+		}
+	}
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, reason := range []string{"limited", "blocked", "unknown"} {
+		for limit, n := range map[string]int{"limit0": 2, "limit499": 2, "other": 20} {
+			if want := fmt.Sprintf("stint_decisions_total{limit=%q,reason=%q} %d\n", limit, reason, n); !strings.Contains(w.Body.String(), want) {
+				t.Errorf("there is no %s", want)
+			}
+		}
+	}
+	if strings.Contains(w.Body.String(), `reason="admitted"`) {
+		t.Error("a reason that never was is shown")
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	var log bytes.Buffer
 	r, err := telemetry.NewRefusals(slog.New(slog.NewTextHandler(&log, nil)))

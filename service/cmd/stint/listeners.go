@@ -25,12 +25,12 @@ const nowhere = "none"
 // listeners makes what is served on the public listener and on that of operators.
 func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 	open := map[string]http.Handler{"GET /healthz": health.Alive(), "GET /readyz": health.Ready(s.checks(j)...)}
-	public, own := http.NewServeMux(), map[string]bool{}
+	states, own := http.NewServeMux(), map[string]http.Handler{}
 	for _, path := range ownPaths {
-		own[path] = true
+		own[path] = states
 	}
 	for pattern, h := range open {
-		public.Handle(pattern, h)
+		states.Handle(pattern, h)
 	}
 	token := c.AdminToken
 	if token == "" {
@@ -44,12 +44,11 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 		if err != nil {
 			return err
 		}
-		public.Handle("/v1/", decisions)
 		for _, path := range apiPaths {
-			own[path] = true
+			own[path] = decisions
 		}
 	}
-	j.handler = s.watching.tracing.Handler(&front{policy: s.handler, paths: public, own: own})
+	j.handler = s.watching.tracing.Handler(&front{policy: s.handler, own: own})
 	if c.Admin == nowhere {
 		return nil
 	}
@@ -82,14 +81,13 @@ func (c *serveCommand) listeners(j *job, d *data, s *policyServer) error {
 // front serves the service's own paths, and all others by the policy, whose paths are cleaned by itself: http.ServeMux would redirect.
 type front struct {
 	policy http.Handler
-	paths  *http.ServeMux
-	own    map[string]bool // the paths that go there
+	own    map[string]http.Handler // by path
 }
 
 // ServeHTTP serves the request by whom its path belongs to.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f.own[r.URL.Path] {
-		f.paths.ServeHTTP(w, r)
+	if own := f.own[r.URL.Path]; own != nil {
+		own.ServeHTTP(w, r)
 		return
 	}
 	f.policy.ServeHTTP(w, r)

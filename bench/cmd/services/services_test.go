@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,9 +12,9 @@ import (
 )
 
 // asked is what came of asking a door for a moment.
-func asked(t *testing.T, open func(int) (asker, error), inFlight int) (calls int, err error) {
+func asked(t *testing.T, open func(context.Context, int) (asker, error), inFlight int) (calls int, err error) {
 	t.Helper()
-	a, err := open(inFlight)
+	a, err := open(t.Context(), inFlight)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,5 +7,5 @@
 //
 // [Footprint], [Expire] and [LongestCall] look at memory and pauses, [Middlewares] at what a request costs. The command
 // bench/cmd/compare runs everything and prints the tables of docs/benchmarks.md; the Benchmark functions are the same rows one by
-// one, for profiles.
+// one, for profiles. The command bench/cmd/services measures the decision service beside another, program beside program.
 package bench

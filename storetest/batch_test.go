@@ -513,11 +513,11 @@ func batchAlls(t *testing.T) {
 	if !slices.Equal(q.granted, []int64{1, 1}) {
 		t.Errorf("calls of one claim were granted %v", q.granted)
 	}
-	if left := remaining(t, q.store, q.limit, "k"); left != 4 { // 10 but 1, 1, 3 and 1
-		t.Errorf("%d of 10 remain", left)
-	}
 	if st := q.store.Stats(); st.Batches != 2 || st.Merged != 6 || st.Left != 1 {
 		t.Errorf("%+v", st)
+	}
+	if left := remaining(t, q.store, q.limit, "k"); left != 4 { // 10 but 1, 1, 3 and 1
+		t.Errorf("%d of 10 remain", left)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,7 +15,7 @@ import (
 
 // httpDoor asks with HTTP/1.1 requests that are written out beforehand, one in flight on each connection. The client shares the
 // machine with the servers, so it does no more than it must.
-func httpDoor(address, path, header string, body func(user int) string, wanted string) func(int) (asker, error) {
+func httpDoor(address, path, header string, body func(user int) string, wanted string) func(context.Context, int) (asker, error) {
 	if header != "" {
 		header += "\r\n"
 	}
@@ -23,10 +24,10 @@ func httpDoor(address, path, header string, body func(user int) string, wanted s
 		text := body(i)
 		requests[i] = fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s", path, address, header, len(text), text)
 	}
-	return func(inFlight int) (asker, error) {
+	return func(ctx context.Context, inFlight int) (asker, error) {
 		all := &httpAsker{}
 		for i := range inFlight {
-			conn, err := net.Dial("tcp", address)
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 			if err != nil {
 				all.close()
 				return nil, err

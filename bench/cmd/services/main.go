@@ -4,17 +4,21 @@
 //
 // It starts a redis-server, both programs with one limit that is never reached, and puts all doors through interleaved rounds with
 // the same client: one call in flight on each of 1, 16 and 64 connections; through gRPC as many streams of one connection, as Envoy
-// itself asks. It prints decisions a second, what a caller waits, and the processor time of the servers, and checks every answer.
+// itself asks. It prints decisions a second, what a caller waits, and the processor time of the servers (read from /proc, so on Linux),
+// and checks every answer.
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -33,13 +37,16 @@ type figure struct {
 }
 
 func main() {
-	if err := services(); err != nil {
+	ctx, end := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := services(ctx)
+	end()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "services:", err)
 		os.Exit(1)
 	}
 }
 
-func services() error {
+func services(ctx context.Context) error {
 	stint := flag.String("stint", "bin/stint", "the program of Stint")
 	envoy := flag.String("envoy", "", "the program that src/service_cmd of github.com/envoyproxy/ratelimit is built to; without it Stint is measured alone")
 	rounds := flag.Int("rounds", 9, "rounds; 0 prints what is kept")
@@ -54,7 +61,11 @@ func services() error {
 		return err
 	}
 	if *rounds > 0 {
-		more, err := measure(*stint, *envoy, *rounds, *span, len(figures))
+		first := 0
+		for _, f := range figures {
+			first = max(first, f.Round+1)
+		}
+		more, err := measure(ctx, *stint, *envoy, *rounds, *span, first)
 		if err != nil {
 			return err
 		}
@@ -68,8 +79,8 @@ func services() error {
 }
 
 // measure starts the servers and asks all doors in rounds, which are numbered from first.
-func measure(stint, envoy string, rounds int, span time.Duration, first int) ([]figure, error) {
-	started, err := start(stint, envoy)
+func measure(ctx context.Context, stint, envoy string, rounds int, span time.Duration, first int) ([]figure, error) {
+	started, err := start(ctx, stint, envoy)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +90,7 @@ func measure(stint, envoy string, rounds int, span time.Duration, first int) ([]
 		for _, n := range inFlight {
 			for i := range started.doors {
 				d := started.doors[(i+first+round)%len(started.doors)] // another is first in each round
-				f, err := ask(d, n, span)
+				f, err := ask(ctx, d, n, span)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %d in flight: %w", d.name, n, err)
 				}
@@ -92,8 +103,8 @@ func measure(stint, envoy string, rounds int, span time.Duration, first int) ([]
 }
 
 // ask asks a door for a time.
-func ask(d door, n int, span time.Duration) (f figure, err error) {
-	a, err := d.open(n)
+func ask(ctx context.Context, d door, n int, span time.Duration) (f figure, err error) {
+	a, err := d.open(ctx, n)
 	if err != nil {
 		return f, err
 	}

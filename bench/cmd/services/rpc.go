@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 
 // rpcDoor asks envoy.service.ratelimit.v3.RateLimitService through gRPC, with messages that are written out beforehand, all in flight
 // as streams of one connection. It speaks frames itself, since a whole client would cost the machine as much as the server does.
-func rpcDoor(address string, descriptors int) func(int) (asker, error) {
+func rpcDoor(address string, descriptors int) func(context.Context, int) (asker, error) {
 	messages := make([][]byte, users)
 	for i := range messages {
 		message := field(nil, 1, []byte("bench"))
@@ -26,8 +27,8 @@ func rpcDoor(address string, descriptors int) func(int) (asker, error) {
 		}
 		messages[i] = append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
 	}
-	return func(inFlight int) (asker, error) {
-		conn, err := net.Dial("tcp", address)
+	return func(ctx context.Context, inFlight int) (asker, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -36,7 +37,7 @@ type door struct {
 	decisions int // of a call
 	server    *server
 	redis     *server // nil if there is none
-	open      func(inFlight int) (asker, error)
+	open      func(ctx context.Context, inFlight int) (asker, error)
 }
 
 // asker asks without a pause for a time, and tells how long each call took.
@@ -83,7 +84,7 @@ func (s *started) stop() {
 }
 
 // start starts all servers.
-func start(stint, envoy string) (s *started, err error) {
+func start(ctx context.Context, stint, envoy string) (s *started, err error) {
 	s = &started{}
 	defer func() {
 		if err != nil {
@@ -97,22 +98,22 @@ func start(stint, envoy string) (s *started, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.startStint(stint, addresses[0], addresses[1]); err != nil {
+	if err := s.startStint(ctx, stint, addresses[0], addresses[1]); err != nil {
 		return nil, err
 	}
 	if envoy == "" {
 		return s, nil
 	}
-	return s, s.startEnvoy(envoy, addresses[2], addresses[3], addresses[4], addresses[5])
+	return s, s.startEnvoy(ctx, envoy, addresses[2], addresses[3], addresses[4], addresses[5])
 }
 
-func (s *started) startStint(program, address, admin string) error {
+func (s *started) startStint(ctx context.Context, program, address, admin string) error {
 	policy := "limits: {wide: 1000000/s burst 1000000000}\nroutes: [{match: {path: /**}, key: address, limits: [wide]}]\n"
 	file, err := s.file("stint.yaml", policy)
 	if err != nil {
 		return err
 	}
-	ours, err := s.server(address, nil, program, "serve", "-c", file, "--data", filepath.Join(s.dir, "data"), "--listen", address, "--admin", admin, "--snapshot", "none")
+	ours, err := s.server(ctx, address, nil, program, "serve", "-c", file, "--data", filepath.Join(s.dir, "data"), "--listen", address, "--admin", admin, "--snapshot", "none")
 	if err != nil {
 		return err
 	}
@@ -147,15 +148,15 @@ func (s *started) key(of *server) (string, error) {
 	return "", errors.New("stint prints no API key")
 }
 
-func (s *started) startEnvoy(program, redis, address, rpc, debug string) error {
-	behind, err := s.server(redis, nil, "redis-server", "--bind", "127.0.0.1", "--port", port(redis), "--save", "", "--dir", s.dir)
+func (s *started) startEnvoy(ctx context.Context, program, redis, address, rpc, debug string) error {
+	behind, err := s.server(ctx, redis, nil, "redis-server", "--bind", "127.0.0.1", "--port", port(redis), "--save", "", "--dir", s.dir)
 	if err != nil {
 		return err
 	}
 	if _, err := s.file("runtime/config/bench.yaml", "domain: bench\ndescriptors:\n- key: user\n  rate_limit: {unit: hour, requests_per_unit: 4000000000}\n"); err != nil {
 		return err
 	}
-	theirs, err := s.server(address, []string{
+	theirs, err := s.server(ctx, address, []string{
 		"RUNTIME_ROOT=" + s.dir, "RUNTIME_SUBDIRECTORY=runtime", "RUNTIME_WATCH_ROOT=false", "USE_STATSD=false", "DISABLE_STATS=true", "LOG_LEVEL=error",
 		"REDIS_SOCKET_TYPE=tcp", "REDIS_URL=" + redis, "HOST=127.0.0.1", "PORT=" + port(address), "GRPC_HOST=127.0.0.1", "GRPC_PORT=" + port(rpc),
 		"DEBUG_HOST=127.0.0.1", "DEBUG_PORT=" + port(debug),
@@ -163,7 +164,7 @@ func (s *started) startEnvoy(program, redis, address, rpc, debug string) error {
 	if err != nil {
 		return err
 	}
-	if err := listens(rpc); err != nil {
+	if err := listens(ctx, rpc); err != nil {
 		return err
 	}
 	descriptor := func(user int) string { return fmt.Sprintf(`{"entries":[{"key":"user","value":"%d"}]}`, user) }
@@ -196,8 +197,8 @@ func (s *started) file(name, text string) (string, error) {
 }
 
 // server starts a program, and waits until it listens. What it prints goes to a file.
-func (s *started) server(address string, environment []string, program string, args ...string) (*server, error) {
-	cmd := exec.Command(program, args...)
+func (s *started) server(ctx context.Context, address string, environment []string, program string, args ...string) (*server, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), environment...)
 	printed, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("printed%d", len(s.servers))))
 	if err != nil {
@@ -210,17 +211,20 @@ func (s *started) server(address string, environment []string, program string, a
 	}
 	one := &server{cmd, address}
 	s.servers = append(s.servers, one)
-	if err := listens(address); err != nil {
+	if err := listens(ctx, address); err != nil {
 		text, _ := os.ReadFile(printed.Name()) // the error says enough without
 		return nil, fmt.Errorf("%s: %w\n%s", program, err, text)
 	}
 	return one, nil
 }
 
-func listens(address string) error {
+func listens(ctx context.Context, address string) error {
 	for range 500 {
-		if conn, err := net.Dial("tcp", address); err == nil {
+		if conn, err := new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
 			return conn.Close()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -36,8 +36,7 @@ func init() {
 //
 //	go test ./cmd/stint -run '^$' -bench Service
 //
-// With the service of github.com/envoyproxy/ratelimit in STINT_BENCH_ENVOY (the program that its src/service_cmd is built to) it is
-// measured beside, through its HTTP door, on a redis-server.
+// The command bench/cmd/services measures the decision API beside that of others.
 func BenchmarkService(b *testing.B) {
 	file := b.TempDir() + "/stint.yaml"
 	if err := os.WriteFile(file, []byte("limits: {wide: 1000000/s burst 1000000000}\nroutes: [{match: {path: /limit}, require: api-key, key: user, limits: [wide], respond: {body: '{\"message\": \"Hello! You are within your limit.\"}'}}]\n"), 0o600); err != nil {
@@ -52,7 +51,6 @@ func BenchmarkService(b *testing.B) {
 			key, _, _ = strings.Cut(after, "\n")
 		}
 	}
-	envoyURL, envoyPID := benchedEnvoy(b)
 	take := `{"limit": "wide", "key": "user:alice"}`
 	for _, connections := range []int{1, 16, 64} {
 		for _, c := range []struct {
@@ -63,11 +61,7 @@ func BenchmarkService(b *testing.B) {
 			{"limit", "GET", url + "/limit", "", pid, 1},
 			{"take", "POST", url + "/v1/take", take, pid, 1},
 			{"take64", "POST", url + "/v1/take", `{"calls": [` + strings.Repeat(take+",", 63) + take + `]}`, pid, 64},
-			{"envoy", "POST", envoyURL + "/json", `{"domain": "bench", "descriptors": [{"entries": [{"key": "user", "value": "alice"}]}]}`, envoyPID, 1},
 		} {
-			if c.pid == 0 {
-				continue
-			}
 			b.Run(fmt.Sprintf("%s/%d", c.name, connections), func(b *testing.B) {
 				transport := &http.Transport{MaxIdleConnsPerHost: connections}
 				defer transport.CloseIdleConnections()
@@ -121,33 +115,6 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.Buffer.String()
-}
-
-// benchedEnvoy starts envoyproxy/ratelimit with one limit that is never reached, if there is one.
-func benchedEnvoy(b *testing.B) (url string, pid int) {
-	program := os.Getenv("STINT_BENCH_ENVOY")
-	if program == "" {
-		return "", 0
-	}
-	dir := b.TempDir()
-	if err := os.MkdirAll(dir+"/ratelimit/config", 0o755); err != nil {
-		b.Fatal(err)
-	}
-	config := "domain: bench\ndescriptors:\n- key: user\n  rate_limit: {unit: second, requests_per_unit: 4000000000}\n"
-	if err := os.WriteFile(dir+"/ratelimit/config/bench.yaml", []byte(config), 0o644); err != nil {
-		b.Fatal(err)
-	}
-	port := func(address string) string {
-		_, port, _ := net.SplitHostPort(address)
-		return port
-	}
-	redis, address := freeAddress(b), freeAddress(b)
-	started(b, exec.Command("redis-server", "--port", port(redis), "--save", "", "--dir", dir), redis)
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), "RUNTIME_ROOT="+dir, "RUNTIME_SUBDIRECTORY=ratelimit", "RUNTIME_WATCH_ROOT=false", "USE_STATSD=false",
-		"LOG_LEVEL=error", "REDIS_SOCKET_TYPE=tcp", "REDIS_URL="+redis, "HOST=127.0.0.1", "PORT="+port(address),
-		"GRPC_PORT="+port(freeAddress(b)), "DEBUG_PORT="+port(freeAddress(b)))
-	return started(b, cmd, address)
 }
 
 // freeAddress is one that nobody listens on.

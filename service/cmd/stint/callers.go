@@ -30,7 +30,8 @@ type callers struct {
 	tell      func(secret string) // shows a first key that is made after the start
 }
 
-// openWithin bounds how long the start waits for the accounts' database, and openAgain how often it is tried after that.
+// openWithin bounds how long it is waited for the accounts' database, at the start and at each try after that, and openAgain how often it is
+// tried.
 const (
 	openWithin = 10 * time.Second
 	openAgain  = time.Second
@@ -49,9 +50,7 @@ func openCallers(ctx context.Context, address string, grace time.Duration, log *
 	if c.usage, err = usage.New(db, usage.Options{Log: log}); err != nil {
 		return nil, errors.Join(err, c.directory.Close(), db.Close())
 	}
-	starting, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	err = db.Migrate(starting)
+	err = c.migrate(ctx)
 	if newer := (*database.VersionError)(nil); errors.As(err, &newer) {
 		return nil, errors.Join(err, c.close(ctx))
 	}
@@ -59,6 +58,13 @@ func openCallers(ctx context.Context, address string, grace time.Duration, log *
 		log.Error("the accounts' database is not there: API keys are answered 503 until it is", "accounts", stores.Redacted(address), "error", oneLine(err))
 	}
 	return c, nil
+}
+
+// migrate makes the tables, or brings them to this version.
+func (c *callers) migrate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	return c.db.Migrate(ctx)
 }
 
 // first makes a first user and key where there is nobody, and returns the key.
@@ -79,7 +85,8 @@ func (c *callers) tend(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := c.db.Migrate(ctx); err == nil {
+		c.usage.Gather()
+		if err := c.migrate(ctx); err == nil {
 			c.there.Store(true)
 			c.log.Info("the accounts' database is there", "accounts", c.db.Redacted())
 			if secret, err := c.first(ctx); err != nil {
@@ -102,6 +109,8 @@ func (c *callers) close(ctx context.Context) error {
 	var written error
 	if c.there.Load() {
 		written = errors.Join(c.usage.Close(ctx), c.directory.WriteUses(ctx))
+	} else if c.usage.Gather(); c.usage.Stats().Pending > 0 {
+		c.log.Warn("usage is lost: the accounts' database was never there", "counts", c.usage.Stats().Pending)
 	}
 	return errors.Join(written, c.directory.Close(), c.db.Close())
 }

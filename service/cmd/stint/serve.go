@@ -34,10 +34,15 @@ type serveCommand struct {
 	NoAPI      bool   `long:"no-api" description:"Do not serve the decision API, /v1/take and its siblings, which with accounts: none asks for the admin token."`
 	Pprof      bool   `long:"pprof" description:"Serve Go's profiles on the admin listener, under /debug/pprof/."`
 	serving
+	watcher *watcher // of the policy file; nil if there is none
 }
 
 // Run answers requests under the policy.
 func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
+	if c.Config != "" { // before it is read: a change while the service starts is one, too
+		c.watcher = newWatcher(c.Config)
+		defer c.watcher.stop()
+	}
 	p, err := c.policy()
 	if err != nil {
 		return err
@@ -97,12 +102,8 @@ func (c *serveCommand) start(ctx context.Context, t *terminal, j *job, d *data, 
 	if err := s.start(p); err != nil {
 		return err
 	}
-	if c.Config != "" {
-		w := newWatcher(c.Config)
-		j.background = append(j.background, func(ctx context.Context) {
-			defer w.stop()
-			w.watch(ctx, s.reload)
-		})
+	if c.watcher != nil {
+		j.background = append(j.background, func(ctx context.Context) { c.watcher.watch(ctx, s.reload) })
 	}
 	if err := c.listeners(j, d, s); err != nil {
 		return err

@@ -79,6 +79,7 @@ func (c *callers) first(ctx context.Context) (string, error) {
 func (c *callers) tend(ctx context.Context) {
 	tick := time.NewTicker(openAgain)
 	defer tick.Stop()
+	told := false
 	for !c.there.Load() {
 		select {
 		case <-ctx.Done():
@@ -94,6 +95,9 @@ func (c *callers) tend(ctx context.Context) {
 			} else if secret != "" {
 				c.tell(secret)
 			}
+		} else if newer := (*database.VersionError)(nil); errors.As(err, &newer) && !told {
+			told = true
+			c.log.Error("the accounts' database is there, and of no use: API keys are answered 503", "accounts", c.db.Redacted(), "error", oneLine(err))
 		}
 	}
 	var writing sync.WaitGroup
@@ -129,9 +133,10 @@ func (c *callers) count(v *httplimit.Verdict) {
 	c.usage.Count(of, v.Decision.Allowed, max(v.Cost, 0))
 }
 
-// check is whether keys can be looked up.
-func (c *callers) check() health.Check {
-	return health.Check{Name: "accounts", Ready: func(ctx context.Context) error {
+// checks are whether keys can be looked up, and whether usage is written: a full disk stops that alone, and is no reason to send requests
+// elsewhere.
+func (c *callers) checks() []health.Check {
+	return []health.Check{{Name: "accounts", Ready: func(ctx context.Context) error {
 		if !c.there.Load() {
 			return errors.New("the database was not there yet")
 		}
@@ -139,7 +144,12 @@ func (c *callers) check() health.Check {
 			return errors.New("the database does not answer")
 		}
 		return nil
-	}}
+	}}, {Name: "usage", Tells: true, Ready: func(context.Context) error {
+		if s := c.usage.Stats(); s.Behind {
+			return fmt.Errorf("it cannot be written now: %d counts wait in memory, %d calls are lost", s.Pending, s.Lost)
+		}
+		return nil
+	}}}
 }
 
 // logAccounts logs, every ten seconds at most, that keys cannot be looked up, and hands on all other errors.

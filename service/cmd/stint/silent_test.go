@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stint-go/stint/service/database"
 	"github.com/stint-go/stint/storetest/servers"
 )
 
@@ -117,4 +118,22 @@ func TestSilentDatabase(t *testing.T) {
 	begun := time.Now()
 	p.waitFor("the accounts' database is there")
 	t.Log("after", time.Since(begun))
+}
+
+// A database that comes after the start, and that a newer version has used, is told of: nothing would ever come of waiting.
+func TestNewerDatabaseComes(t *testing.T) {
+	server := servers.NewMariaDB(t)
+	address := server.Database(t)
+	db, err := database.Open(t.Context(), address, database.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(t.Context(), "INSERT INTO stint_migration (version_id, is_applied) VALUES (999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	p := start(t, "serve", "--accounts", address, "--admin", "none")
+	server.Start(t)
+	p.waitFor("update this one")
 }

@@ -13,6 +13,9 @@ type Check struct {
 
 	// Ready says why it is not in order; nil if it is. It is given a second.
 	Ready func(ctx context.Context) error
+
+	// Tells says that what is the matter is only told: requests may be sent all the same.
+	Tells bool
 }
 
 // within bounds a check.
@@ -25,7 +28,7 @@ func Alive() http.Handler {
 	})
 }
 
-// Ready answers 200 if every check is in order, and else 503. The body names each and says what is the matter; it holds no secrets as
+// Ready answers 200 if every check is in order that does more than tell, and else 503. The body names each and says what is the matter; it holds no secrets as
 // long as the checks' errors do not.
 func Ready(checks ...Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +40,9 @@ func Ready(checks ...Check) http.Handler {
 			found[c.Name] = "ok"
 			if err := c.Ready(ctx); err != nil {
 				found[c.Name] = err.Error()
-				status, word = http.StatusServiceUnavailable, "not ready"
+				if !c.Tells {
+					status, word = http.StatusServiceUnavailable, "not ready"
+				}
 			}
 		}
 		answer(w, status, struct {

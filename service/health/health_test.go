@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stint-go/stint/service/health"
@@ -43,4 +44,14 @@ func ExampleAlive() {
 	health.Alive().ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
 	fmt.Print(w.Code, " ", w.Body)
 	// Output: 200 {"status":"alive"}
+}
+
+// What does not keep requests away is told all the same.
+func TestReadyTells(t *testing.T) {
+	w := httptest.NewRecorder()
+	health.Ready(health.Check{Name: "usage", Tells: true, Ready: func(context.Context) error { return errors.New("not written") }}).
+		ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"usage":"not written"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }

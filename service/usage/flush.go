@@ -22,7 +22,7 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	r.wall.reset()
-	r.move()
+	r.Gather()
 	for range 3 + r.pending.len()/cellsAtOnce { // the one that failed before, the rest of it, and what has come since
 		cells, sequence := r.pending.hand()
 		if len(cells) == 0 {
@@ -37,7 +37,7 @@ func (r *Recorder) Flush(ctx context.Context) error {
 		r.pending.done()
 		r.written.Add(int64(len(rows)))
 		if len(cells) == cellsAtOnce { // there may be many more, and calls go on
-			r.move()
+			r.Gather()
 		}
 	}
 	r.behind.Store(false)

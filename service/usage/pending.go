@@ -36,7 +36,7 @@ func (p *pending) add(taken map[cell]Counts, most int) (lost int64) {
 	for at, c := range taken {
 		p.put(at, c, most, &lost)
 	}
-	if p.count() > most/2 && len(p.inHand) > 0 {
+	if p.count() > most/2 {
 		p.coarsen()
 	}
 	return lost

@@ -224,8 +224,9 @@ func (r *Recorder) Count(of Of, admitted bool, units int64) {
 	}
 }
 
-// move moves the cells of all shards to those that wait to be written.
-func (r *Recorder) move() {
+// Gather brings together what has been counted, by minutes if there is much of it. Flush does so, too: call it where there is no database
+// to flush to yet, since what is not gathered has little room.
+func (r *Recorder) Gather() {
 	r.moving.Lock()
 	defer r.moving.Unlock()
 	r.lost.Add(r.pending.add(r.take(), r.options.MaxCells))

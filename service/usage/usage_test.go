@@ -514,6 +514,27 @@ func TestBacklogIsWrittenInParts(t *testing.T) {
 	}
 }
 
+// Before there is a database at all counts are kept as they are while one is lost.
+func TestGather(t *testing.T) {
+	r := record(t, file(t), Options{MaxCells: 1000})
+	for range 600 {
+		for i := range 10 {
+			r.Count(Of{"u", fmt.Sprint("key", i), "r"}, true, 1)
+		}
+		r.second.Add(1)
+		r.Gather()
+	}
+	if s := r.Stats(); s.Lost != 0 || s.Pending > 1000 {
+		t.Errorf("%+v", s)
+	}
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all := r.rows(t, Query{Step: Day, Key: "key3"}); len(all) != 1 || !strings.HasSuffix(all[0], " 600/0/600") {
+		t.Errorf("%q", all)
+	}
+}
+
 // A query while counts are on their way from memory to the database misses none of them.
 func TestNothingIsMissedInBetween(t *testing.T) {
 	r := record(t, file(t), Options{})

@@ -30,7 +30,8 @@ type callers struct {
 	tell      func(secret string) // shows a first key that is made after the start
 }
 
-// openWithin bounds how long the start waits for the accounts' database, and openAgain how often it is tried after that.
+// openWithin bounds how long it is waited for the accounts' database, at the start and at each try after that, and openAgain how often it is
+// tried.
 const (
 	openWithin = 10 * time.Second
 	openAgain  = time.Second
@@ -49,9 +50,7 @@ func openCallers(ctx context.Context, address string, grace time.Duration, log *
 	if c.usage, err = usage.New(db, usage.Options{Log: log}); err != nil {
 		return nil, errors.Join(err, c.directory.Close(), db.Close())
 	}
-	starting, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	err = db.Migrate(starting)
+	err = c.migrate(ctx)
 	if newer := (*database.VersionError)(nil); errors.As(err, &newer) {
 		return nil, errors.Join(err, c.close(ctx))
 	}
@@ -59,6 +58,13 @@ func openCallers(ctx context.Context, address string, grace time.Duration, log *
 		log.Error("the accounts' database is not there: API keys are answered 503 until it is", "accounts", stores.Redacted(address), "error", oneLine(err))
 	}
 	return c, nil
+}
+
+// migrate makes the tables, or brings them to this version.
+func (c *callers) migrate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	return c.db.Migrate(ctx)
 }
 
 // first makes a first user and key where there is nobody, and returns the key.
@@ -73,13 +79,15 @@ func (c *callers) first(ctx context.Context) (string, error) {
 func (c *callers) tend(ctx context.Context) {
 	tick := time.NewTicker(openAgain)
 	defer tick.Stop()
+	told := false
 	for !c.there.Load() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if err := c.db.Migrate(ctx); err == nil {
+		c.usage.Gather()
+		if err := c.migrate(ctx); err == nil {
 			c.there.Store(true)
 			c.log.Info("the accounts' database is there", "accounts", c.db.Redacted())
 			if secret, err := c.first(ctx); err != nil {
@@ -87,6 +95,9 @@ func (c *callers) tend(ctx context.Context) {
 			} else if secret != "" {
 				c.tell(secret)
 			}
+		} else if newer := (*database.VersionError)(nil); errors.As(err, &newer) && !told {
+			told = true
+			c.log.Error("the accounts' database is there, and of no use: API keys are answered 503", "accounts", c.db.Redacted(), "error", oneLine(err))
 		}
 	}
 	var writing sync.WaitGroup
@@ -102,6 +113,8 @@ func (c *callers) close(ctx context.Context) error {
 	var written error
 	if c.there.Load() {
 		written = errors.Join(c.usage.Close(ctx), c.directory.WriteUses(ctx))
+	} else if c.usage.Gather(); c.usage.Stats().Pending > 0 {
+		c.log.Warn("usage is lost: the accounts' database was never there", "counts", c.usage.Stats().Pending)
 	}
 	return errors.Join(written, c.directory.Close(), c.db.Close())
 }
@@ -120,9 +133,10 @@ func (c *callers) count(v *httplimit.Verdict) {
 	c.usage.Count(of, v.Decision.Allowed, max(v.Cost, 0))
 }
 
-// check is whether keys can be looked up.
-func (c *callers) check() health.Check {
-	return health.Check{Name: "accounts", Ready: func(ctx context.Context) error {
+// checks are whether keys can be looked up, and whether usage is written: a full disk stops that alone, and is no reason to send requests
+// elsewhere.
+func (c *callers) checks() []health.Check {
+	return []health.Check{{Name: "accounts", Ready: func(ctx context.Context) error {
 		if !c.there.Load() {
 			return errors.New("the database was not there yet")
 		}
@@ -130,7 +144,12 @@ func (c *callers) check() health.Check {
 			return errors.New("the database does not answer")
 		}
 		return nil
-	}}
+	}}, {Name: "usage", Tells: true, Ready: func(context.Context) error {
+		if s := c.usage.Stats(); s.Behind {
+			return fmt.Errorf("it cannot be written now: %d counts wait in memory, %d calls are lost", s.Pending, s.Lost)
+		}
+		return nil
+	}}}
 }
 
 // logAccounts logs, every ten seconds at most, that keys cannot be looked up, and hands on all other errors.

@@ -152,7 +152,7 @@ func (s *policyServer) checks(j *job) []health.Check {
 		return nil
 	}}}
 	if s.callers != nil {
-		checks = append(checks, s.callers.check())
+		checks = append(checks, s.callers.checks()...)
 	}
 	if s.shared != nil {
 		checks = append(checks, health.Check{Name: "store", Ready: func(context.Context) error {

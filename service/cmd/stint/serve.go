@@ -35,10 +35,15 @@ type serveCommand struct {
 	NoAPI      bool   `long:"no-api" description:"Do not serve the decision API, /v1/take and its siblings, which with accounts: none asks for the admin token."`
 	Pprof      bool   `long:"pprof" description:"Serve Go's profiles on the admin listener, under /debug/pprof/."`
 	serving
+	watcher *watcher // of the policy file; nil if there is none
 }
 
 // Run answers requests under the policy.
 func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
+	if c.Config != "" { // before it is read: a change while the service starts is one, too
+		c.watcher = newWatcher(c.Config)
+		defer c.watcher.stop()
+	}
 	p, err := c.policy()
 	if err != nil {
 		return err
@@ -50,7 +55,7 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	j := &job{log: log}
-	err = c.start(ctx, t, j, d, p)
+	_, err = c.start(ctx, t, j, d, p)
 	if err == nil {
 		err = c.serve(ctx, t, j)
 	} else {
@@ -60,21 +65,21 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 // start makes all that the service needs. What it has opened when it fails is closed with the job.
-func (c *serveCommand) start(ctx context.Context, t *terminal, j *job, d *data, p *policy.Policy) error {
+func (c *serveCommand) start(ctx context.Context, t *terminal, j *job, d *data, p *policy.Policy) (*policyServer, error) {
 	c.snapshots(j, d, p)
 	if err := c.keep(ctx, j, p.Store, lossy(p)); err != nil {
-		return err
+		return nil, err
 	}
 	watching, err := newWatching(ctx, j)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if j.shared != nil {
 		j.store = telemetry.NewStore(j.store, watching.metrics, watching.tracing.Tracer())
 	}
 	limiter, err := stint.NewWith(stint.Options{Store: j.store})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := &policyServer{command: c, log: j.log, shared: j.shared, upstreams: make(map[string]*proxy.Proxy), trials: trial.New(), limiter: limiter, watching: watching}
 	j.closing = append(j.closing, func(context.Context) error { s.close(); return nil })
@@ -82,34 +87,30 @@ func (c *serveCommand) start(ctx context.Context, t *terminal, j *job, d *data, 
 	if p.Accounts != policy.AccountsNone {
 		address, err := accountsAt(p.Accounts, d.folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if s.callers, err = openCallers(ctx, address, p.AccountsGrace, j.log); err != nil {
-			return fmt.Errorf("accounts: %w", oneLine(err))
+			return nil, fmt.Errorf("accounts: %w", oneLine(err))
 		}
 		s.callers.tell = func(secret string) { _, _ = io.WriteString(t.out, firstKeyText(secret)) } // nobody else is told
 		j.closing = append(j.closing, s.callers.close)
 		j.background = append(j.background, s.callers.tend)
 		if first, err = s.callers.first(ctx); err != nil {
-			return fmt.Errorf("accounts: the first user cannot be made: %w", oneLine(err))
+			return nil, fmt.Errorf("accounts: the first user cannot be made: %w", oneLine(err))
 		}
 	}
 	watching.watch(j, s)
 	if err := s.start(p); err != nil {
-		return err
+		return nil, err
 	}
-	if c.Config != "" {
-		w := newWatcher(c.Config)
-		j.background = append(j.background, func(ctx context.Context) {
-			defer w.stop()
-			w.watch(ctx, s.reload)
-		})
+	if c.watcher != nil {
+		j.background = append(j.background, func(ctx context.Context) { c.watcher.watch(ctx, s.reload) })
 	}
 	if err := c.listeners(j, d, s); err != nil {
-		return err
+		return nil, err
 	}
 	j.hello = func(url, admin string) string { return c.hello(&welcome{url, admin, first, d, p}) }
-	return nil
+	return s, nil
 }
 
 // snapshots has the counts kept in the data folder, where they are in this process's memory.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,7 @@ type job struct {
 	hello      func(url, admin string) string    // what is printed at the start
 	background []func(ctx context.Context)       // what else goes on until the end
 	stopping   atomic.Bool                       // the stop signal has come
-	closing    []func(ctx context.Context) error // what ends after the last request, in this order, and before the store
+	closing    []func(ctx context.Context) error // what ends after the last request and before the store, the last first
 }
 
 // adminJob is what the second listener serves.
@@ -79,7 +80,7 @@ type adminJob struct {
 	secure  bool // by the same certificates
 }
 
-// closeWithin bounds how long what was counted may take to be written at the end.
+// closeWithin bounds how long each of what is open may take to be closed at the end: what was counted is written then.
 const closeWithin = 10 * time.Second
 
 // garbageFloor is memory that is held and never touched, so that it is the machine's still. But the garbage collector reckons with it:
@@ -101,13 +102,13 @@ func (s *serving) serve(ctx context.Context, t *terminal, j *job) error {
 	return errors.Join(err, j.close(ctx))
 }
 
-// close ends what the job has opened.
+// close ends what the job has opened. Each has a time of its own, so that one that is stuck takes none of another's.
 func (j *job) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-	defer cancel()
 	var failed []error
-	for _, end := range j.closing {
-		failed = append(failed, end(ctx))
+	for _, end := range slices.Backward(j.closing) {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+		failed = append(failed, end(within))
+		cancel()
 	}
 	if j.store != nil {
 		failed = append(failed, j.store.Close())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/stint-go/stint/service/telemetry"
 )
@@ -12,6 +13,9 @@ type watching struct {
 	tracing  *telemetry.Tracing
 	refusals *telemetry.Refusals
 }
+
+// tracesWithin bounds how long the stop waits for the last traces to be sent.
+const tracesWithin = 3 * time.Second
 
 // newWatching begins to watch, and is closed with the job.
 func newWatching(ctx context.Context, j *job) (*watching, error) {
@@ -24,6 +28,8 @@ func newWatching(ctx context.Context, j *job) (*watching, error) {
 		return nil, err
 	}
 	j.closing = append(j.closing, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, tracesWithin)
+		defer cancel()
 		if err := w.tracing.Close(ctx); err != nil {
 			j.log.Warn("the last traces were not sent", "error", err)
 		}

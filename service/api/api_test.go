@@ -749,3 +749,45 @@ func TestExplainOfAnInvalidKey(t *testing.T) {
 		t.Errorf("%d %v", code, d)
 	}
 }
+
+// The key of a request is looked up as a door would: within its scopes, from its client's address as the policy has it, and one client who
+// has guessed too often spoils no other call.
+func TestKeyOfARequest(t *testing.T) {
+	limiter, err := stint.NewWith(stint.Options{Store: memory(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var addresses []string
+	p := parsed(t, testPolicy)
+	h, err := api.New(api.Options{
+		Limiter: limiter, Store: memory(t), Policy: func() *policy.Policy { return p }, Secret: bytes.Repeat([]byte("s"), 32),
+		Identify: func(ctx context.Context, key, address string) (*policy.Caller, error) {
+			if key == "guess" {
+				addresses = append(addresses, address)
+				return nil, &policy.TriesError{RetryAfter: 7 * time.Second}
+			}
+			return identify(ctx, key, address)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{Handler: h, t: t}
+	calls := func(keys ...string) string {
+		var all []string
+		for i, key := range keys {
+			all = append(all, fmt.Sprintf(`{"request": {"path": "/keyed", "api_key": %q, "address": "2001:db8::%d"}}`, key, i+1))
+		}
+		return `{"calls": [` + strings.Join(all, ",") + `]}`
+	}
+	got := s.take(calls("caller", "guess", "guess", "decider"))["decisions"].([]any)
+	for i, want := range []string{"true admitted 0", "false blocked 7", "false blocked 7", "false no key <nil>"} {
+		d := got[i].(object)
+		if text := fmt.Sprint(d["allowed"], d["reason"], d["retry_after"]); strings.ReplaceAll(text, " ", "") != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("call %d: %v, want %s", i, d, want)
+		}
+	}
+	if len(addresses) != 2 || addresses[0] != addresses[1] {
+		t.Errorf("two addresses of one network are asked for as %q", addresses)
+	}
+}

@@ -514,6 +514,41 @@ func TestBacklogIsWrittenInParts(t *testing.T) {
 	}
 }
 
+// A writing that was given up may still be under way at the database, and be made after all: the next try waits for it, and counts once.
+func TestFlushIsTriedAgainTooEarly(t *testing.T) {
+	onEach(t, func(t *testing.T, r *recorded) {
+		r.Count(Of{"alice", "k", "r"}, true, 1)
+		if err := r.Flush(t.Context()); err != nil { // so that the instance is known
+			t.Fatal(err)
+		}
+		r.Count(Of{"alice", "k", "r"}, true, 1)
+		r.Gather()
+		cells, sequence := r.pending.hand()
+		written, commit := make(chan struct{}), make(chan struct{})
+		var first sync.WaitGroup
+		first.Go(func() {
+			if err := r.db.In(context.Background(), func(tx database.Doer) error {
+				err := r.writeIn(context.Background(), tx, rowsOf(cells), sequence)
+				close(written)
+				<-commit
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		<-written
+		again := make(chan error, 1)
+		go func() { again <- r.Flush(t.Context()) }()
+		time.Sleep(200 * time.Millisecond) // the second try gets as far as it can
+		close(commit)
+		first.Wait()
+		if err := <-again; err != nil {
+			t.Fatal(err)
+		}
+		want(t, "two calls", r.rows(t, Query{Step: Day}), fmt.Sprintf("%d alice k r 2/0/2", Day.start(r.second.Load())))
+	})
+}
+
 // Before there is a database at all counts are kept as they are while one is lost.
 func TestGather(t *testing.T) {
 	r := record(t, file(t), Options{MaxCells: 1000})

@@ -321,7 +321,7 @@ func TestHandlers(t *testing.T) {
 	}
 	for query, text := range map[string]string{
 		"step=week": "allowed are second", "from=yesterday": "write a time such as", "usr=x": "not known", "format=xml": "json and csv",
-		"from=10&to=5": "from must come before to", "from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z": "from must come before to",
+		"from=10&to=5": "from must come before to", "from=-9223372036854775808": "seconds since 1970", "to=9223372036854775807": "seconds since 1970", "from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z": "from must come before to",
 	} {
 		if w := get(r.Handler(), query); w.Code != 400 || !strings.Contains(w.Body.String(), text) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
@@ -547,6 +547,44 @@ func TestFlushIsTriedAgainTooEarly(t *testing.T) {
 		}
 		want(t, "two calls", r.rows(t, Query{Step: Day}), fmt.Sprintf("%d alice k r 2/0/2", Day.start(r.second.Load())))
 	})
+}
+
+// Queries that wait at a slow table leave connections to those who look API keys up.
+func TestQueriesLeaveConnections(t *testing.T) {
+	r := record(t, servers.Postgres(t).Database(t), Options{})
+	locked, unlock := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := r.db.In(context.Background(), func(tx database.Doer) error {
+			_, err := tx.Exec(context.Background(), "LOCK TABLE api_key_usage IN ACCESS EXCLUSIVE MODE")
+			close(locked)
+			<-unlock
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-locked
+	for range 20 {
+		all.Go(func() {
+			if _, err := r.Rows(context.Background(), Query{Step: Day, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 20 { // however far the queries are
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		var n int
+		if err := r.db.QueryRow(ctx, "SELECT COUNT(*) FROM {user}").Scan(&n); err != nil {
+			t.Error(err)
+			cancel()
+			break
+		}
+		cancel()
+		time.Sleep(5 * time.Millisecond)
+	}
+	close(unlock)
+	all.Wait()
 }
 
 // Before there is a database at all counts are kept as they are while one is lost.

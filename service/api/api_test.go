@@ -23,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/deny"
 	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/redisstore"
@@ -789,5 +790,35 @@ func TestKeyOfARequest(t *testing.T) {
 	}
 	if len(addresses) != 2 || addresses[0] != addresses[1] {
 		t.Errorf("two addresses of one network are asked for as %q", addresses)
+	}
+}
+
+// A store that remembers refusals, as the service puts before a shared one, tells the markers of idempotency keys apart all the same.
+func TestIdempotencyBehindRefusalsThatAreRemembered(t *testing.T) {
+	inner := memory(t)
+	remembering := func() stint.Store {
+		store, err := deny.New(inner, deny.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	a, b := serve(t, remembering()), serve(t, remembering())
+	for _, body := range []string{`{"limit": "hourly", "key": "alice", "cost": 2}`, `{"claims": [{"limit": "hourly", "key": "bob", "cost": 5}, {"limit": "bucket", "key": "bob"}]}`} {
+		key := fmt.Sprint("key of ", body)
+		if d := a.take(body, "Idempotency-Key", key); d["allowed"] != true || d["replayed"] == true {
+			t.Errorf("first: %v", d)
+		}
+		for try := range 5 {
+			if d := b.take(body, "Idempotency-Key", key); d["allowed"] != true || d["replayed"] != true {
+				t.Errorf("try %d: %v", try, d)
+			}
+			if code, d := b.post("/v1/take", "decider", strings.Replace(body, "}", `, "plan": "pro"}`, 1), "Idempotency-Key", key); code != 422 {
+				t.Errorf("another body, try %d: %d %v", try, code, d)
+			}
+		}
+	}
+	if left := a.left("alice"); left != 3.0 {
+		t.Errorf("%v left of alice's", left)
 	}
 }

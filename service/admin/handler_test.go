@@ -91,7 +91,7 @@ func TestAccountsOverHTTP(t *testing.T) {
 		{"POST", "/v1/users", `{"name": "team-*"}`, 422, "allowed is"},
 		{"POST", "/v1/users", `{"nam": "x"}`, 400, `unknown field`},
 		{"POST", "/v1/users", `{"name": "x"} {}`, 400, "behind the JSON"},
-		{"POST", "/v1/users", strings.Repeat(" ", 70_000) + `{"name": "x"}`, 400, "too large"},
+		{"POST", "/v1/users", strings.Repeat(" ", 70_000) + `{"name": "x"}`, 413, "larger than"},
 		{"GET", "/v1/users?n=1", "", 200, "name:alice"},
 		{"GET", "/v1/users/nobody", "", 404, "none of that name"},
 		{"PATCH", "/v1/users/alice", `{"plan": "free", "disabled": true}`, 200, "plan:free"},

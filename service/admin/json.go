@@ -26,7 +26,7 @@ func answer(w http.ResponseWriter, status int, value any, err error) {
 	case errors.As(err, &invalid), errors.As(err, &unread):
 		problem.Write(w, http.StatusUnprocessableEntity, err.Error())
 	case errors.As(err, &body):
-		problem.Write(w, http.StatusBadRequest, err.Error())
+		problem.Write(w, body.status, err.Error())
 	case errors.Is(err, accounts.ErrNotFound):
 		problem.Write(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, accounts.ErrExists):
@@ -37,7 +37,10 @@ func answer(w http.ResponseWriter, status int, value any, err error) {
 }
 
 // bodyError says what is wrong with the body of a request.
-type bodyError struct{ reason string }
+type bodyError struct {
+	status int
+	reason string
+}
 
 func (e *bodyError) Error() string { return e.reason }
 
@@ -49,10 +52,13 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	from := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	from.DisallowUnknownFields()
 	if err := from.Decode(into); err != nil {
-		return &bodyError{fmt.Sprintf("the body cannot be read as JSON: %v", err)}
+		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+			return &bodyError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
+		}
+		return &bodyError{http.StatusBadRequest, fmt.Sprintf("the body cannot be read as JSON: %v", err)}
 	}
 	if _, err := from.Token(); !errors.Is(err, io.EOF) {
-		return &bodyError{"something stands behind the JSON in the body"}
+		return &bodyError{http.StatusBadRequest, "something stands behind the JSON in the body"}
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/deny"
 	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/redisstore"
@@ -815,5 +816,77 @@ func TestExplainOfAnInvalidKey(t *testing.T) {
 	code, d := s.post("/v1/explain", "decider", `{"request": {"path": "/keyed", "api_key": "nobody's"}}`)
 	if code != 200 || d["route"] != "keyed" || d["decision"].(object)["reason"] != "no key" {
 		t.Errorf("%d %v", code, d)
+	}
+}
+
+// The key of a request is looked up as a door would: within its scopes, from its client's address as the policy has it, and one client who
+// has guessed too often spoils no other call.
+func TestKeyOfARequest(t *testing.T) {
+	limiter, err := stint.NewWith(stint.Options{Store: memory(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var addresses []string
+	p := parsed(t, testPolicy)
+	h, err := api.New(api.Options{
+		Limiter: limiter, Store: memory(t), Policy: func() *policy.Policy { return p }, Secret: bytes.Repeat([]byte("s"), 32),
+		Identify: func(ctx context.Context, key, address string) (*policy.Caller, error) {
+			if key == "guess" {
+				addresses = append(addresses, address)
+				return nil, &policy.TriesError{RetryAfter: 7 * time.Second}
+			}
+			return identify(ctx, key, address)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{Handler: h, t: t}
+	calls := func(keys ...string) string {
+		var all []string
+		for i, key := range keys {
+			all = append(all, fmt.Sprintf(`{"request": {"path": "/keyed", "api_key": %q, "address": "2001:db8::%d"}}`, key, i+1))
+		}
+		return `{"calls": [` + strings.Join(all, ",") + `]}`
+	}
+	got := s.take(calls("caller", "guess", "guess", "decider"))["decisions"].([]any)
+	for i, want := range []string{"true admitted 0", "false blocked 7", "false blocked 7", "false no key <nil>"} {
+		d := got[i].(object)
+		if text := fmt.Sprint(d["allowed"], d["reason"], d["retry_after"]); strings.ReplaceAll(text, " ", "") != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("call %d: %v, want %s", i, d, want)
+		}
+	}
+	if len(addresses) != 2 || addresses[0] != addresses[1] {
+		t.Errorf("two addresses of one network are asked for as %q", addresses)
+	}
+}
+
+// A store that remembers refusals, as the service puts before a shared one, tells the markers of idempotency keys apart all the same.
+func TestIdempotencyBehindRefusalsThatAreRemembered(t *testing.T) {
+	inner := memory(t)
+	remembering := func() stint.Store {
+		store, err := deny.New(inner, deny.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	a, b := serve(t, remembering()), serve(t, remembering())
+	for _, body := range []string{`{"limit": "hourly", "key": "alice", "cost": 2}`, `{"claims": [{"limit": "hourly", "key": "bob", "cost": 5}, {"limit": "bucket", "key": "bob"}]}`} {
+		key := fmt.Sprint("key of ", body)
+		if d := a.take(body, "Idempotency-Key", key); d["allowed"] != true || d["replayed"] == true {
+			t.Errorf("first: %v", d)
+		}
+		for try := range 5 {
+			if d := b.take(body, "Idempotency-Key", key); d["allowed"] != true || d["replayed"] != true {
+				t.Errorf("try %d: %v", try, d)
+			}
+			if code, d := b.post("/v1/take", "decider", strings.Replace(body, "}", `, "plan": "pro"}`, 1), "Idempotency-Key", key); code != 422 {
+				t.Errorf("another body, try %d: %d %v", try, code, d)
+			}
+		}
+	}
+	if left := a.left("alice"); left != 3.0 {
+		t.Errorf("%v left of alice's", left)
 	}
 }

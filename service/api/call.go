@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/httplimit"
@@ -21,6 +22,7 @@ type call struct {
 	// What is answered without a decision: the request is not counted, or cannot be.
 	reason  stint.Reason
 	allowed bool
+	retry   time.Duration // of a refusal
 
 	counted Counted
 	one     [1]stint.Claim // the memory of claims, where there is one, as mostly
@@ -189,11 +191,8 @@ func (a *api) ownLimit(r *asked, l *limitName, at place) (*stint.Limit, error) {
 func (a *api) requestCall(r *asked, c *wireCall, at place) (call, error) {
 	made := call{counted: Counted{User: c.Request.User}}
 	view, err := a.view(r, c.Request, at)
-	var unidentified bool
-	if errors.Is(err, policy.ErrInvalidKey) {
-		unidentified, err = true, nil
-	}
-	if err != nil {
+	unidentified := noneOfUs(err)
+	if err != nil && !unidentified {
 		return call{}, err
 	}
 	if caller := view.Caller(); caller != nil {
@@ -204,8 +203,12 @@ func (a *api) requestCall(r *asked, c *wireCall, at place) (call, error) {
 		return made, nil
 	}
 	made.counted.Route = made.route.Name
+	made.retry = stint.Never
 	if unidentified && made.route.Identifies() {
 		made.reason = stint.KeyMissing
+		if tries, ok := errors.AsType[*policy.TriesError](err); ok {
+			made.reason, made.retry = stint.Blocked, tries.RetryAfter
+		}
 		return made, nil
 	}
 	var refused policy.Refusal
@@ -226,6 +229,11 @@ func (a *api) requestCall(r *asked, c *wireCall, at place) (call, error) {
 		}
 	}
 	return made, nil
+}
+
+// noneOfUs says whether the error of a view is about the API key in the request: that is the request's matter, not that of who asks.
+func noneOfUs(err error) bool {
+	return errors.Is(err, policy.ErrInvalidKey) || errors.As(err, new(*policy.TriesError))
 }
 
 // view is a request as the policy sees it.
@@ -249,14 +257,19 @@ func (a *api) view(r *asked, w *wireRequest, at place) (*httplimit.Call, error) 
 	for name, value := range w.Cookies {
 		made.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	view := httplimit.NewCall(made, httplimit.AddressOf(r.policy.Clients), nil)
+	source := httplimit.AddressOf(r.policy.Clients)
+	view := httplimit.NewCall(made, source, nil)
 	key := w.APIKey
 	if key == "" {
 		key = made.Header.Get(policy.APIKeyHeader)
 	}
 	switch {
 	case key != "" && a.Identify != nil:
-		caller, err := a.Identify(r.Context(), key, w.Address)
+		address, _ := source.Key(made)
+		caller, err := a.Identify(r.Context(), key, address)
+		if err == nil && !caller.Scopes.Has(policy.ScopeRoutes) {
+			caller, err = nil, policy.ErrInvalidKey
+		}
 		return view.By(caller), err
 	case w.User != "" || w.Plan != "":
 		view.By(&policy.Caller{User: w.User, Plan: w.Plan})

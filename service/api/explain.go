@@ -18,7 +18,7 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 		return wrong("request", "say which request is to be explained")
 	}
 	view, err := a.view(r, body.Request, place{})
-	if err != nil && !errors.Is(err, policy.ErrInvalidKey) { // the key in the request, not the asker's: that is explained, too
+	if err != nil && !noneOfUs(err) { // the key in the request, not the asker's: that is explained, too
 		return err
 	}
 	e := r.policy.Explain(view)

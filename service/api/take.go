@@ -102,7 +102,7 @@ func (a *api) decideCalls(r *asked, calls []call, results []result, how ways) {
 		case len(c.claims) == 0:
 			results[i].decision = stint.Decision{Allowed: c.allowed, Reason: c.reason}
 			if !c.allowed {
-				results[i].decision.RetryAfter = stint.Never
+				results[i].decision.RetryAfter = c.retry
 			}
 		case len(c.claims) == 1 && !c.claims[0].Shadow && !how.look && how.body == "":
 			single = append(single, i)

@@ -32,7 +32,7 @@ type Result struct {
 	Err error
 }
 
-// TakeMany takes many calls in one request, each for itself and in order: at most 1,024.
+// TakeMany takes many calls in one request, each for itself, with the results in their order: at most 1,024.
 func (c *Client) TakeMany(ctx context.Context, calls []Call) ([]Result, error) {
 	if len(calls) == 0 {
 		return nil, nil

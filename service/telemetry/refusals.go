@@ -36,7 +36,8 @@ func NewRefusals(log *slog.Logger) (*Refusals, error) {
 
 // Note logs a verdict that refuses.
 func (r *Refusals) Note(v *httplimit.Verdict) {
-	if v.Decision.Allowed || v.Key == "" || v.Err != nil {
+	d := &v.Decision
+	if d.Allowed || v.Key == "" || v.Err != nil || d.Reason == stint.Degraded && d.RetryAfter == stint.Unknown { // nobody knows: no refusal
 		return
 	}
 	if !r.limiter.Allow(v.Key) || !r.all.Allow("all") {
@@ -44,12 +45,15 @@ func (r *Refusals) Note(v *httplimit.Verdict) {
 		return
 	}
 	limit := ""
-	if v.Decision.By != nil {
-		limit = v.Decision.By.ID
+	if d.By != nil {
+		limit = d.By.ID
 	}
-	r.log.LogAttrs(context.Background(), slog.LevelInfo, "refused",
-		slog.String("route", v.Route.Name), slog.String("limit", limit), slog.String("reason", v.Decision.Reason.String()),
-		slog.String("key", Hashed(v.Key)), slog.Int64("retry_after_s", stint.Seconds(v.Decision.RetryAfter)), slog.Int64("others_refused", r.silent.Swap(0)))
+	attributes := []slog.Attr{slog.String("route", v.Route.Name), slog.String("limit", limit), slog.String("reason", d.Reason.String()),
+		slog.String("key", Hashed(v.Key)), slog.Int64("others_refused", r.silent.Swap(0))}
+	if wait, known := d.RetrySeconds(); known {
+		attributes = append(attributes, slog.Int64("retry_after_s", wait))
+	}
+	r.log.LogAttrs(context.Background(), slog.LevelInfo, "refused", attributes...)
 }
 
 // Close ends it.

@@ -254,3 +254,17 @@ func TestNearSmallLimits(t *testing.T) {
 		}
 	}
 }
+
+// A store that is lost is logged once, elsewhere: its calls are not refused, and fill no log.
+func TestUndecidedIsNoRefusal(t *testing.T) {
+	var log bytes.Buffer
+	r, err := telemetry.NewRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.Note(&httplimit.Verdict{Route: &policy.Route{Name: "r"}, Key: "k", Decision: stint.Decision{Reason: stint.Degraded, RetryAfter: stint.Unknown}})
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", &log)
+	}
+}

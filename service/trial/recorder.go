@@ -53,7 +53,7 @@ type trial struct {
 
 // Note counts what a verdict says of trials.
 func (r *Recorder) Note(v *httplimit.Verdict) {
-	if len(v.Decisions) == 0 {
+	if len(v.Decisions) == 0 || v.Decision.Reason == stint.Degraded { // the second says nothing of the trial: the store is lost
 		return
 	}
 	shadow := false

@@ -106,3 +106,13 @@ func ExampleRecorder() {
 	}
 	// Output:
 }
+
+// What a route in shadow would have refused is not what a lost store leaves undecided.
+func TestUndecidedIsNotTried(t *testing.T) {
+	r := trial.New()
+	r.Note(&httplimit.Verdict{Route: &policy.Route{Name: "half", EnforcePercent: 50}, Key: "k",
+		Decision: stint.Decision{Reason: stint.Degraded, RetryAfter: stint.Unknown}, Decisions: []stint.Decision{{Reason: stint.Degraded, RetryAfter: stint.Unknown}}})
+	if reports := r.Reports(); len(reports) != 0 {
+		t.Errorf("%+v", reports)
+	}
+}

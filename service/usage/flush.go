@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,35 +83,37 @@ const rowsAtOnce = 200
 func (r *Recorder) write(ctx context.Context, rows []row, sequence int64) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	return r.db.In(ctx, func(tx database.Doer) error {
-		var made int64
-		err := tx.QueryRow(ctx, "SELECT sequence FROM usage_flush WHERE instance = ?", r.instance).Scan(&made)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	return r.db.In(ctx, func(tx database.Doer) error { return r.writeIn(ctx, tx, rows, sequence) })
+}
+
+// writeIn writes rows in a transaction, unless this writing has been made.
+func (r *Recorder) writeIn(ctx context.Context, tx database.Doer, rows []row, sequence int64) error {
+	// The row is locked before it is read: a try that was given up may still be on its way, and be made while this one waits for it.
+	if _, err := tx.Exec(ctx, "INSERT INTO usage_flush (instance, sequence, updated_at) VALUES (?, 0, ?)"+
+		r.db.Upsert("usage_flush", "instance", nil, []string{"updated_at"}), r.instance, r.options.Now().Unix()); err != nil {
+		return err
+	}
+	var made int64
+	if err := tx.QueryRow(ctx, "SELECT sequence FROM usage_flush WHERE instance = ?", r.instance).Scan(&made); err != nil || made >= sequence {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "UPDATE usage_flush SET sequence = ? WHERE instance = ?", sequence, r.instance); err != nil {
+		return err
+	}
+	for len(rows) > 0 {
+		part := rows[:min(len(rows), rowsAtOnce)]
+		rows = rows[len(part):]
+		values := make([]any, 0, 8*len(part))
+		for _, one := range part {
+			values = append(values, int64(one.at.step), one.at.at, one.at.of.Key, one.at.of.User, one.at.of.Route, one.Admitted, one.Refused, one.Units)
+		}
+		if _, err := tx.Exec(ctx, "INSERT INTO api_key_usage (step, at, api_key_id, user_name, route, admitted, refused, units) VALUES "+
+			strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?), ", len(part)-1)+"(?, ?, ?, ?, ?, ?, ?, ?)"+
+			r.db.Upsert("api_key_usage", "step, at, api_key_id, user_name, route", []string{"admitted", "refused", "units"}, nil), values...); err != nil {
 			return err
 		}
-		if made >= sequence {
-			return nil
-		}
-		_, err = tx.Exec(ctx, "INSERT INTO usage_flush (instance, sequence, updated_at) VALUES (?, ?, ?)"+
-			r.db.Upsert("usage_flush", "instance", nil, []string{"sequence", "updated_at"}), r.instance, sequence, r.options.Now().Unix())
-		if err != nil {
-			return err
-		}
-		for len(rows) > 0 {
-			part := rows[:min(len(rows), rowsAtOnce)]
-			rows = rows[len(part):]
-			values := make([]any, 0, 8*len(part))
-			for _, one := range part {
-				values = append(values, int64(one.at.step), one.at.at, one.at.of.Key, one.at.of.User, one.at.of.Route, one.Admitted, one.Refused, one.Units)
-			}
-			if _, err := tx.Exec(ctx, "INSERT INTO api_key_usage (step, at, api_key_id, user_name, route, admitted, refused, units) VALUES "+
-				strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?), ", len(part)-1)+"(?, ?, ?, ?, ?, ?, ?, ?)"+
-				r.db.Upsert("api_key_usage", "step, at, api_key_id, user_name, route", []string{"admitted", "refused", "units"}, nil), values...); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // sweepEvery is how often old rows are looked for, and sweepSteps how many parts of them are removed at a time: each is a minute of

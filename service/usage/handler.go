@@ -77,7 +77,8 @@ func parseTime(name, text string, unless time.Time) (time.Time, error) {
 	if text == "" {
 		return unless, nil
 	}
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+	const latest = 253_402_300_799 // the last second that RFC 3339 can say
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds >= 0 && seconds <= latest {
 		return time.Unix(seconds, 0), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)

@@ -54,6 +54,12 @@ func (r *Recorder) Rows(ctx context.Context, q Query) ([]Row, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	select {
+	case r.queries <- struct{}{}:
+		defer func() { <-r.queries }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("usage: other queries take too long: %w", ctx.Err())
+	}
 	// Memory first: what is written meanwhile is then counted twice for a moment, not missed.
 	found := r.unwritten(&q)
 	if err := r.stored(ctx, &q, found); err != nil {

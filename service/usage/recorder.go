@@ -126,6 +126,7 @@ type Recorder struct {
 	seed     maphash.Seed
 	instance string
 	top      [topKinds]sketch
+	queries  chan struct{} // the places of queries that ask the database
 	shards   [shards]shard
 
 	writing sync.Mutex   // one writing at a time
@@ -135,6 +136,9 @@ type Recorder struct {
 	behind                atomic.Bool // the last writing failed
 	told                  time.Time
 }
+
+// maxQueries is how many queries ask the database at a time; others wait. The connections are also those by which API keys are looked up.
+const maxQueries = 2
 
 // shards is how many parts the counters have, so that calls seldom meet.
 const shards = 32
@@ -154,7 +158,7 @@ func New(db *database.DB, o Options) (*Recorder, error) {
 	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // which cannot fail
-	r := &Recorder{db: db, options: o, seed: maphash.MakeSeed(), instance: hex.EncodeToString(id[:])}
+	r := &Recorder{db: db, options: o, seed: maphash.MakeSeed(), instance: hex.EncodeToString(id[:]), queries: make(chan struct{}, maxQueries)}
 	if o.Now == nil {
 		r.options.Now = r.wall.now
 	}

@@ -321,7 +321,7 @@ func TestHandlers(t *testing.T) {
 	}
 	for query, text := range map[string]string{
 		"step=week": "allowed are second", "from=yesterday": "write a time such as", "usr=x": "not known", "format=xml": "json and csv",
-		"from=10&to=5": "from must come before to", "from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z": "from must come before to",
+		"from=10&to=5": "from must come before to", "from=-9223372036854775808": "seconds since 1970", "to=9223372036854775807": "seconds since 1970", "from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z": "from must come before to",
 	} {
 		if w := get(r.Handler(), query); w.Code != 400 || !strings.Contains(w.Body.String(), text) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
@@ -512,6 +512,79 @@ func TestBacklogIsWrittenInParts(t *testing.T) {
 	if total != users*minutes || len(days) != users {
 		t.Errorf("%d calls in %d rows, want %d in %d", total, len(days), users*minutes, users)
 	}
+}
+
+// A writing that was given up may still be under way at the database, and be made after all: the next try waits for it, and counts once.
+func TestFlushIsTriedAgainTooEarly(t *testing.T) {
+	onEach(t, func(t *testing.T, r *recorded) {
+		r.Count(Of{"alice", "k", "r"}, true, 1)
+		if err := r.Flush(t.Context()); err != nil { // so that the instance is known
+			t.Fatal(err)
+		}
+		r.Count(Of{"alice", "k", "r"}, true, 1)
+		r.Gather()
+		cells, sequence := r.pending.hand()
+		written, commit := make(chan struct{}), make(chan struct{})
+		var first sync.WaitGroup
+		first.Go(func() {
+			if err := r.db.In(context.Background(), func(tx database.Doer) error {
+				err := r.writeIn(context.Background(), tx, rowsOf(cells), sequence)
+				close(written)
+				<-commit
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		<-written
+		again := make(chan error, 1)
+		go func() { again <- r.Flush(t.Context()) }()
+		time.Sleep(200 * time.Millisecond) // the second try gets as far as it can
+		close(commit)
+		first.Wait()
+		if err := <-again; err != nil {
+			t.Fatal(err)
+		}
+		want(t, "two calls", r.rows(t, Query{Step: Day}), fmt.Sprintf("%d alice k r 2/0/2", Day.start(r.second.Load())))
+	})
+}
+
+// Queries that wait at a slow table leave connections to those who look API keys up.
+func TestQueriesLeaveConnections(t *testing.T) {
+	r := record(t, servers.Postgres(t).Database(t), Options{})
+	locked, unlock := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := r.db.In(context.Background(), func(tx database.Doer) error {
+			_, err := tx.Exec(context.Background(), "LOCK TABLE api_key_usage IN ACCESS EXCLUSIVE MODE")
+			close(locked)
+			<-unlock
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-locked
+	for range 20 {
+		all.Go(func() {
+			if _, err := r.Rows(context.Background(), Query{Step: Day, From: time.Unix(0, 0), To: time.Unix(2_000_000_000, 0)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 20 { // however far the queries are
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		var n int
+		if err := r.db.QueryRow(ctx, "SELECT COUNT(*) FROM {user}").Scan(&n); err != nil {
+			t.Error(err)
+			cancel()
+			break
+		}
+		cancel()
+		time.Sleep(5 * time.Millisecond)
+	}
+	close(unlock)
+	all.Wait()
 }
 
 // Before there is a database at all counts are kept as they are while one is lost.

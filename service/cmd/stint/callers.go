@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/accounts"
@@ -126,6 +127,9 @@ func (c *callers) identify(ctx context.Context, key, address string) (*policy.Ca
 
 // count counts what came of a request.
 func (c *callers) count(v *httplimit.Verdict) {
+	if d := &v.Decision; !d.Allowed && d.Reason == stint.Degraded && (v.Err != nil || d.RetryAfter == stint.Unknown) {
+		return // nobody knows: it was not refused
+	}
 	of := usage.Of{Route: v.Route.Name}
 	if v.Caller != nil {
 		of.User, of.Key = v.Caller.User, v.Caller.Key

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,7 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/stint-go/stint"
+	"github.com/stint-go/stint/httplimit"
 	"github.com/stint-go/stint/policy"
 	"github.com/stint-go/stint/service/accounts"
 	"github.com/stint-go/stint/service/usage"
@@ -129,5 +133,22 @@ func TestFullDisk(t *testing.T) {
 	var admitted int
 	if err := s.callers.db.QueryRow(t.Context(), "SELECT SUM(admitted) FROM api_key_usage WHERE step = 86400").Scan(&admitted); err != nil || admitted != 2*calls {
 		t.Errorf("%d calls are written, want %d: %v", admitted, 2*calls, err)
+	}
+}
+
+// What could not be decided was not refused, and is not counted as if it were.
+func TestUndecidedIsNotCounted(t *testing.T) {
+	s := serveInHere(t)
+	for _, v := range []httplimit.Verdict{
+		{Decision: stint.Decision{Reason: stint.Degraded, RetryAfter: stint.Unknown}}, // on-store-loss: closed
+		{Decision: stint.Decision{Reason: stint.Degraded}, Err: errors.New("lost")},
+		{Decision: stint.Decision{Reason: stint.Limited}}, // this one is
+	} {
+		v.Route = s.policyServer.handler.Policy().Routes[0]
+		s.callers.count(&v)
+	}
+	rows, err := s.callers.usage.Rows(t.Context(), usage.Query{Step: usage.Day, From: time.Unix(0, 0), To: time.Now().Add(time.Hour)})
+	if err != nil || len(rows) != 1 || rows[0].Refused != 1 {
+		t.Errorf("%+v, %v", rows, err)
 	}
 }

@@ -74,9 +74,8 @@ func (s signer) open(text string) (what signed, ok bool) {
 }
 
 // receipt is a signed text for what a caller was granted; "" if nothing was.
-func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
-	what := signed{Kind: kind, User: of.User, Until: a.Now().Add(receiptLife).Unix()}
-	p := a.Policy()
+func (a *api) receipt(of *asked, kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
+	what := signed{Kind: kind, User: of.caller.User, Until: a.Now().Add(receiptLife).Unix()}
 	seen := map[stint.Receipt]bool{}
 	for i := range decisions {
 		receipt, ok := decisions[i].Receipt()
@@ -93,7 +92,7 @@ func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, deci
 			continue
 		}
 		one := part{limit.ID, limit.String(), 0, receipt.Key, receipt.N, receipt.At, receipt.Nonce}
-		if l := p.Limit(limit.ID); l != nil && l.Value != nil {
+		if l := of.policy.Limit(limit.ID); l != nil && l.Value != nil {
 			one.Base = l.Value.Variant()
 		}
 		what.Parts = append(what.Parts, one)

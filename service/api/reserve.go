@@ -40,7 +40,7 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 			return to.err
 		}
 		if to.decision.Allowed {
-			if reservation, err = a.receipt(r.caller, kindReservation, c.claims, decisions); err != nil {
+			if reservation, err = a.receipt(r, kindReservation, c.claims, decisions); err != nil {
 				return err
 			}
 		}

@@ -851,3 +851,20 @@ func TestReceiptOfThePolicyThatDecided(t *testing.T) {
 		t.Errorf("%d %v", code, answer)
 	}
 }
+
+// A key of long parts holds bytes that are no text. Its receipts and reservations are its own all the same.
+func TestReceiptsOfLongKeys(t *testing.T) {
+	s := serve(t, memory(t))
+	key := fmt.Sprintf(`[%q, "b"]`, strings.Repeat("a", 200))
+	_, d := s.post("/v1/reserve", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %s, "cost": 4}`, key))
+	if code, answer := s.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": 1}`, d["reservation"])); code != 200 || answer["returned"] != 3.0 {
+		t.Errorf("committed: %d %v", code, answer)
+	}
+	d = s.take(fmt.Sprintf(`{"limit": "hourly", "key": %s, "cost": 2, "receipt": true}`, key))
+	if code, answer := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, d["receipt"])); code != 200 || answer["returned"] != 2.0 {
+		t.Errorf("refunded: %d %v", code, answer)
+	}
+	if _, d := s.post("/v1/peek", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %s}`, key)); d["remaining"] != 4.0 {
+		t.Errorf("left: %v", d)
+	}
+}

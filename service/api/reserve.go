@@ -122,7 +122,8 @@ func (a *actual) costs(what *signed, p *policy.Policy) ([]int64, error) {
 }
 
 // shown is a limit's id as the caller knows it.
-func shown(id string) string {
+func shown(limit exact) string {
+	id := string(limit)
 	own, ok := strings.CutPrefix(id, ownMark)
 	if !ok {
 		return id

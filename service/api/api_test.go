@@ -890,3 +890,49 @@ func TestIdempotencyBehindRefusalsThatAreRemembered(t *testing.T) {
 		t.Errorf("%v left of alice's", left)
 	}
 }
+
+// A call that a new policy overtakes gets a receipt of the policy by which it was decided, which is worth nothing under the new one.
+func TestReceiptOfThePolicyThatDecided(t *testing.T) {
+	store := memory(t)
+	limiter, err := stint.NewWith(stint.Options{Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := parsed(t, testPolicy), parsed(t, strings.Replace(testPolicy, "5/hour", "6/hour", 1))
+	looks := 0
+	h, err := api.New(api.Options{Limiter: limiter, Store: store, Identify: identify, Secret: bytes.Repeat([]byte("s"), 32),
+		Policy: func() *policy.Policy {
+			if looks++; looks <= 2 { // of the caller's address, and of the call
+				return first
+			}
+			return second
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{Handler: h, t: t}
+	d := s.take(`{"limit": "hourly", "key": "alice", "cost": 3, "receipt": true}`)
+	if d["value"] == nil || !strings.HasPrefix(d["value"].(string), "5/") {
+		t.Fatalf("%v", d)
+	}
+	if code, answer := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, d["receipt"])); code != 200 || answer["voided"] != true || answer["returned"] != 0.0 {
+		t.Errorf("%d %v", code, answer)
+	}
+}
+
+// A key of long parts holds bytes that are no text. Its receipts and reservations are its own all the same.
+func TestReceiptsOfLongKeys(t *testing.T) {
+	s := serve(t, memory(t))
+	key := fmt.Sprintf(`[%q, "b"]`, strings.Repeat("a", 200))
+	_, d := s.post("/v1/reserve", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %s, "cost": 4}`, key))
+	if code, answer := s.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": 1}`, d["reservation"])); code != 200 || answer["returned"] != 3.0 {
+		t.Errorf("committed: %d %v", code, answer)
+	}
+	d = s.take(fmt.Sprintf(`{"limit": "hourly", "key": %s, "cost": 2, "receipt": true}`, key))
+	if code, answer := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, d["receipt"])); code != 200 || answer["returned"] != 2.0 {
+		t.Errorf("refunded: %d %v", code, answer)
+	}
+	if _, d := s.post("/v1/peek", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %s}`, key)); d["remaining"] != 4.0 {
+		t.Errorf("left: %v", d)
+	}
+}

@@ -67,7 +67,7 @@ func (a *api) decideOnce(r *asked, number int, to *result, how ways) {
 	case marker.Allowed:
 		to.decision = strictestOf(decisions[:n], strictest)
 		if strictest.Allowed && how.receipt {
-			if to.receipt, to.err = a.receipt(r.caller, kindReceipt, c.claims, decisions[:n]); to.err != nil {
+			if to.receipt, to.err = a.receipt(r, kindReceipt, c.claims, decisions[:n]); to.err != nil {
 				return
 			}
 		}

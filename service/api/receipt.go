@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/policy"
@@ -34,13 +35,35 @@ type signed struct {
 
 // part is what was taken of one limit.
 type part struct {
-	Limit string `json:"l"`
+	Limit exact  `json:"l"`
 	Value string `json:"v"` // the limit's value as a text
 	Base  uint64 `json:"b"` // the variant of the limit in the policy, by which a change is seen
-	Key   string `json:"y"`
+	Key   exact  `json:"y"`
 	N     int64  `json:"n"`
 	At    int64  `json:"a"`
 	Nonce uint64 `json:"o"`
+}
+
+// exact is a text that JSON keeps as it is, also where it is no UTF-8, as a key of long parts is not: then it is a list of its bytes.
+type exact string
+
+// MarshalJSON writes it.
+func (e exact) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(e)) {
+		return json.Marshal(string(e))
+	}
+	return json.Marshal([][]byte{[]byte(e)})
+}
+
+// UnmarshalJSON reads what MarshalJSON has written.
+func (e *exact) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] != '[' {
+		return json.Unmarshal(text, (*string)(e))
+	}
+	var bytes [1][]byte
+	err := json.Unmarshal(text, &bytes)
+	*e = exact(bytes[0])
+	return err
 }
 
 // signer signs texts, so that what comes back is what was given.
@@ -74,9 +97,8 @@ func (s signer) open(text string) (what signed, ok bool) {
 }
 
 // receipt is a signed text for what a caller was granted; "" if nothing was.
-func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
-	what := signed{Kind: kind, User: of.User, Until: a.Now().Add(receiptLife).Unix()}
-	p := a.Policy()
+func (a *api) receipt(of *asked, kind string, claims []stint.Claim, decisions []stint.Decision) (string, error) {
+	what := signed{Kind: kind, User: of.caller.User, Until: a.Now().Add(receiptLife).Unix()}
 	seen := map[stint.Receipt]bool{}
 	for i := range decisions {
 		receipt, ok := decisions[i].Receipt()
@@ -92,8 +114,8 @@ func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, deci
 		if _, candidate := policy.CandidateOf(limit.ID); candidate {
 			continue
 		}
-		one := part{limit.ID, limit.String(), 0, receipt.Key, receipt.N, receipt.At, receipt.Nonce}
-		if l := p.Limit(limit.ID); l != nil && l.Value != nil {
+		one := part{exact(limit.ID), limit.String(), 0, exact(receipt.Key), receipt.N, receipt.At, receipt.Nonce}
+		if l := of.policy.Limit(limit.ID); l != nil && l.Value != nil {
 			one.Base = l.Value.Variant()
 		}
 		what.Parts = append(what.Parts, one)
@@ -106,19 +128,19 @@ func (a *api) receipt(of *policy.Caller, kind string, claims []stint.Claim, deci
 
 // limitOf is the limit that a part was taken of; nil if it has changed since, and the part is worth nothing any more.
 func (a *api) limitOf(p *policy.Policy, one *part) *stint.Limit {
-	if strings.HasPrefix(one.Limit, ownMark) {
+	if strings.HasPrefix(string(one.Limit), ownMark) {
 		value, err := stint.ParseLimit(one.Value)
 		if err != nil {
 			return nil
 		}
-		value.ID = one.Limit
+		value.ID = string(one.Limit)
 		compiled, err := value.Compile()
 		if err != nil {
 			return nil
 		}
 		return compiled
 	}
-	l := p.Limit(one.Limit)
+	l := p.Limit(string(one.Limit))
 	if l == nil {
 		return nil
 	}
@@ -177,13 +199,13 @@ func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64
 		case limit == nil:
 			voided = true
 		case actual < one.N:
-			given, _, err := a.Store.Refund(r.Context(), limit, one.Key, stint.RefundOp(one.N-actual, one.At), one.Nonce)
+			given, _, err := a.Store.Refund(r.Context(), limit, string(one.Key), stint.RefundOp(one.N-actual, one.At), one.Nonce)
 			if err != nil && !errors.Is(err, stint.ErrReceiptUsed) {
 				return err
 			}
 			returned = max(returned, given.Granted)
 		case actual > one.N:
-			if _, _, err := a.Store.One(r.Context(), limit, one.Key, stint.ChargeOp(actual-one.N)); err != nil {
+			if _, _, err := a.Store.One(r.Context(), limit, string(one.Key), stint.ChargeOp(actual-one.N)); err != nil {
 				return err
 			}
 			charged = max(charged, actual-one.N)

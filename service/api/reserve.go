@@ -40,7 +40,7 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 			return to.err
 		}
 		if to.decision.Allowed {
-			if reservation, err = a.receipt(r.caller, kindReservation, c.claims, decisions); err != nil {
+			if reservation, err = a.receipt(r, kindReservation, c.claims, decisions); err != nil {
 				return err
 			}
 		}
@@ -122,7 +122,8 @@ func (a *actual) costs(what *signed, p *policy.Policy) ([]int64, error) {
 }
 
 // shown is a limit's id as the caller knows it.
-func shown(id string) string {
+func shown(limit exact) string {
+	id := string(limit)
 	own, ok := strings.CutPrefix(id, ownMark)
 	if !ok {
 		return id

@@ -160,7 +160,7 @@ func (a *api) decideSingle(asked *asked, calls []call, which []int, results []re
 			r.err = undecided(&r.decision)
 		}
 		if how.receipt && r.err == nil {
-			r.receipt, r.err = a.receipt(asked.caller, kindReceipt, claims[k:k+1], []stint.Decision{r.decision})
+			r.receipt, r.err = a.receipt(asked, kindReceipt, claims[k:k+1], []stint.Decision{r.decision})
 		}
 	}
 }
@@ -185,7 +185,7 @@ func (a *api) decideOne(r *asked, number int, to *result, how ways) {
 		return
 	}
 	if how.receipt && !how.look {
-		to.receipt, to.err = a.receipt(r.caller, kindReceipt, c.claims, decisions)
+		to.receipt, to.err = a.receipt(r, kindReceipt, c.claims, decisions)
 	}
 	to.decisions = told(decisions)
 }

@@ -468,7 +468,7 @@ func TestBacklogIsWrittenInParts(t *testing.T) {
 	r := record(t, file(t), Options{})
 	lost, cancel := context.WithCancel(t.Context())
 	cancel()
-	const users, minutes = 200, 100
+	const users, minutes = 200, 60
 	for range minutes {
 		for user := range users {
 			r.Count(Of{User: fmt.Sprint("user", user), Route: "r"}, true, 1)

@@ -76,8 +76,9 @@ func (s *Store) round(ctx context.Context, claims []stint.Claim, first int, ends
 	}
 	var left []span
 	for i, d := range deals {
-		left = append(left, d.answerCalls(calls[i], into)...)
-		s.stats.byScript.Add(int64(d.groups))
+		toGo, decided := d.answerCalls(calls[i], into)
+		left = append(left, toGo...)
+		s.stats.byScript.Add(decided)
 	}
 	s.alone(ctx, append(left, alone...), claims, into)
 	return done, nil
@@ -126,24 +127,28 @@ func fail(into []stint.Outcome, err error) {
 	}
 }
 
-// answerCalls puts into the outcomes what the script says to the deal, and returns the calls that it left to Go.
-func (d *deal) answerCalls(c *call, into []stint.Outcome) (left []span) {
+// answerCalls puts into the outcomes what the script says to the deal, and returns the calls that it left to Go, and of how many keys
+// it decided.
+func (d *deal) answerCalls(c *call, into []stint.Outcome) (left []span, decided int64) {
 	a, err := d.read(c)
 	for _, x := range d.sets {
 		failure, ok := err, true
 		if err == nil {
 			_, ok, failure = x.calls.answer(&a, into)
 		}
-		for i, g := range x.calls.groups {
-			switch {
-			case failure != nil:
+		groups := x.calls.groups
+		switch {
+		case failure != nil:
+			for _, g := range groups {
 				g.fail(failure, into)
-			case !ok && i == 0:
-				for _, first := range g.steps[0].claims {
-					left = append(left, span{first, first + len(x.calls.groups)})
-				}
 			}
+		case !ok:
+			for _, first := range groups[0].steps[0].claims {
+				left = append(left, span{first, first + len(groups)})
+			}
+		default:
+			decided += int64(len(groups))
 		}
 	}
-	return left
+	return left, decided
 }

@@ -125,6 +125,8 @@ func run(ctx context.Context, args []string, t *terminal) int {
 		Run(ctx context.Context, t *terminal) error
 	}:
 		err = c.Run(ctx, t)
+	default:
+		err = fmt.Errorf("%s does nothing: its Run is not that of a command", strings.Join(words, " "))
 	}
 	if own, ok := errors.AsType[*exitError](err); ok {
 		if own.err != nil {

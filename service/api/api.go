@@ -35,6 +35,9 @@ type Options struct {
 	// Decided is told of every decision of a limit, looks left out. The decision is only lent. Default: nobody is.
 	Decided func(d *stint.Decision)
 
+	// OnError is told, once for a request, of an error for which there is no decision: of the store, or of Identify. Default: nobody is.
+	OnError func(r *http.Request, err error)
+
 	// Now is the clock by which receipts age. Default: time.Now.
 	Now func() time.Time
 }
@@ -59,6 +62,9 @@ func (o *Options) validate() error {
 	}
 	if o.Decided == nil {
 		o.Decided = func(*stint.Decision) {}
+	}
+	if o.OnError == nil {
+		o.OnError = func(*http.Request, error) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -178,6 +184,9 @@ func (a *api) authorized(scope policy.Scopes, h handler) http.Handler {
 			err = h(w, &asked{Request: r, caller: caller, policy: a.Policy()})
 		}
 		if err != nil {
+			if undecided(err) {
+				a.OnError(r, err)
+			}
 			fail(w, err)
 		}
 	})

@@ -72,6 +72,7 @@ type service struct {
 	now     atomic.Int64
 	mu      sync.Mutex
 	counted []api.Counted
+	failed  []error
 }
 
 func parsed(t testing.TB, text string) *policy.Policy {
@@ -100,6 +101,11 @@ func serve(t testing.TB, store stint.Store) *service {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.counted = append(s.counted, c)
+		},
+		OnError: func(_ *http.Request, err error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.failed = append(s.failed, err)
 		},
 	})
 	if err != nil {
@@ -785,6 +791,9 @@ func TestClosedWithoutTheStore(t *testing.T) {
 	if len(s.counted) > 0 {
 		t.Errorf("counted as refused: %v", s.counted)
 	}
+	if len(s.failed) != 5 { // once for a request, whatever it held
+		t.Errorf("told of %v", s.failed)
+	}
 }
 
 // A reservation can be committed on every limit that it names, those of which it took nothing yet among them; a name that it does not
@@ -935,4 +944,107 @@ func TestReceiptsOfLongKeys(t *testing.T) {
 	if _, d := s.post("/v1/peek", "decider", fmt.Sprintf(`{"limit": "hourly", "key": %s}`, key)); d["remaining"] != 4.0 {
 		t.Errorf("left: %v", d)
 	}
+}
+
+// uncertain is a store whose refunds fail while it is down, before or after they took effect.
+type uncertain struct {
+	stint.Store
+	down, after bool
+}
+
+func (u *uncertain) Refund(ctx context.Context, l *stint.Limit, key string, op stint.Op, nonce uint64) (stint.Answer, stint.Mark, error) {
+	if !u.down {
+		return u.Store.Refund(ctx, l, key, op, nonce)
+	}
+	if u.after {
+		_, _, _ = u.Store.Refund(ctx, l, key, op, nonce)
+	}
+	return stint.Answer{}, 0, errors.New("the store is lost")
+}
+
+// A commit in whose middle the store fails can be sent again, at the same cost: what is done stays done, the rest is done then.
+func TestCommitAgainAfterAFailure(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		store := &uncertain{Store: memory(t), after: after}
+		s := serve(t, store)
+		_, d := s.post("/v1/reserve", "decider", `{"claims": [{"limit": "hourly", "key": "alice", "cost": 4}, {"limit": "bucket", "key": "alice", "cost": 8}]}`)
+		commit := func(actual string) (int, object) {
+			return s.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": %s}`, d["reservation"], actual))
+		}
+		store.down = true
+		if code, answer := commit(`{"hourly": 1, "bucket": 9}`); code != http.StatusServiceUnavailable {
+			t.Errorf("while the store is down: %d %v", code, answer)
+		}
+		store.down = false
+		if code, answer := commit(`{"hourly": 2, "bucket": 9}`); code != http.StatusConflict {
+			t.Errorf("at another cost: %d %v", code, answer)
+		}
+		if code, answer := commit(`{"hourly": 1, "bucket": 9}`); code != http.StatusOK || answer["charged"] != 1.0 || answer["returned"] != map[bool]float64{false: 3, true: 0}[after] {
+			t.Errorf("again, the refund being done %v: %d %v", after, code, answer)
+		}
+		if code, answer := commit(`{"hourly": 1, "bucket": 9}`); code != http.StatusConflict {
+			t.Errorf("a third time: %d %v", code, answer)
+		}
+		if left := s.left("alice"); left != 4.0 {
+			t.Errorf("%v left of 5 after 1", left)
+		}
+		if _, now := s.post("/v1/peek", "decider", `{"limit": "bucket", "key": "alice"}`); now["remaining"] != 1.0 {
+			t.Errorf("after 9 of 10: %v", now)
+		}
+	}
+}
+
+// Whoever reserves and commits need not know that nothing limits the call.
+func TestReservationOfWhatIsUnlimited(t *testing.T) {
+	s := serve(t, memory(t))
+	_, d := s.post("/v1/reserve", "decider", `{"limit": "free", "key": "alice", "cost": 4}`)
+	for _, actual := range []string{`7`, `{"free": 7}`} {
+		if code, answer := s.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": %s}`, d["reservation"], actual)); code != 200 || answer["charged"] != 0.0 {
+			t.Errorf("%s: %d %v", actual, code, answer)
+		}
+	}
+	if code, answer := s.post("/v1/cancel", "decider", fmt.Sprintf(`{"reservation": %q}`, d["reservation"])); code != 200 || answer["returned"] != 0.0 {
+		t.Errorf("%d %v", code, answer)
+	}
+}
+
+// A call that waits for another under the same idempotency key leaves when its caller does.
+func TestWaitForAnotherCallEnds(t *testing.T) {
+	store := &slow{Store: memory(t), begun: make(chan struct{}), end: make(chan struct{})}
+	s := serve(t, store)
+	send := func(ctx context.Context) int {
+		r := httptest.NewRequestWithContext(ctx, "POST", "/v1/take", strings.NewReader(`{"limit": "hourly", "key": "alice"}`))
+		r.Header.Set("X-API-Key", "decider")
+		r.Header.Set("Idempotency-Key", "one")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w.Code
+	}
+	first := make(chan int)
+	go func() { first <- send(t.Context()) }()
+	<-store.begun
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if code := send(gone); code != http.StatusServiceUnavailable {
+		t.Errorf("the second: %d", code)
+	}
+	close(store.end)
+	if code := <-first; code != http.StatusOK {
+		t.Errorf("the first: %d", code)
+	}
+}
+
+// slow is a store whose first call of several claims takes until it is told to end.
+type slow struct {
+	stint.Store
+	once       sync.Once
+	begun, end chan struct{}
+}
+
+func (s *slow) All(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
+	s.once.Do(func() {
+		close(s.begun)
+		<-s.end
+	})
+	return s.Store.All(ctx, claims, into)
 }

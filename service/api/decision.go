@@ -154,7 +154,7 @@ func appendText(dst []byte, text string) []byte {
 
 // counted tells of the call and of its decisions.
 func (a *api) counted(r *result) {
-	if r.err != nil && !errors.Is(r.err, errStoreLost) {
+	if r.err != nil && !errors.Is(r.err, ErrStoreLost) {
 		return
 	}
 	if r.err == nil { // else it was not refused

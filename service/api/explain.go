@@ -39,7 +39,7 @@ func (a *api) explain(w http.ResponseWriter, r *asked) error {
 		return err
 	}
 	a.decideCalls(r, calls, results, ways{look: true})
-	if err := results[0].err; err != nil && !errors.Is(err, errStoreLost) {
+	if err := results[0].err; err != nil && !errors.Is(err, ErrStoreLost) {
 		return err
 	}
 	answer.Decision = results[0].append(nil, &a.texts)

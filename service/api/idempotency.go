@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,7 +37,11 @@ func (a *api) decideOnce(r *asked, number int, to *result, how ways) {
 	c := to.call
 	id := []string{record.Subject(c.claims[0].Key), "idempotency", r.caller.User, how.idempotency, strconv.Itoa(number)}
 	first := stint.Key(id...)
-	done := a.replays.lock(first)
+	done, err := a.replays.lock(r.Context(), first)
+	if err != nil {
+		to.err = err
+		return
+	}
 	defer done()
 	if known, ok := a.replays.get(first, a.Now()); ok {
 		if known.body != how.body {
@@ -118,21 +123,31 @@ const maxReplays = 10_000
 type replays struct {
 	mu    sync.Mutex
 	known map[string]replay
-	order []string // the oldest first
-	locks [64]sync.Mutex
+	order []string          // the oldest first
+	locks [64]chan struct{} // of one place, which whoever decides has taken
 }
 
-func (s *replays) init() { s.known = map[string]replay{} }
+func (s *replays) init() {
+	s.known = map[string]replay{}
+	for i := range s.locks {
+		s.locks[i] = make(chan struct{}, 1)
+	}
+}
 
-// lock lets one call of a key be decided at a time here, so that the second finds the answer of the first.
-func (s *replays) lock(key string) (unlock func()) {
+// lock lets one call of a key be decided at a time here, so that the second finds the answer of the first. It waits no longer than the
+// caller does.
+func (s *replays) lock(ctx context.Context, key string) (unlock func(), err error) {
 	sum := uint32(2166136261)
 	for i := range len(key) {
 		sum = (sum ^ uint32(key[i])) * 16777619
 	}
-	l := &s.locks[sum%uint32(len(s.locks))]
-	l.Lock()
-	return l.Unlock
+	l := s.locks[sum%uint32(len(s.locks))]
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (s *replays) get(key string, now time.Time) (replay, bool) {

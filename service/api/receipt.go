@@ -6,14 +6,17 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/record"
 )
 
 // receiptLife is how long receipts and reservations are taken back.
@@ -175,42 +178,62 @@ func (a *api) opened(by *policy.Caller, kind, word, text string) (signed, error)
 	return what, nil
 }
 
-// settle brings what was taken to what it has cost, part by part, once.
+// settle brings what was taken to what it has cost, part by part, once. Where the store fails in between, the same may be asked again: it
+// does what is still to be done.
 func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64) error {
+	if len(what.Parts) == 0 {
+		sendSettled(w, 0, 0, false)
+		return nil
+	}
 	// Remembered first: a process that dies in between leaves the units charged, and none is given back twice.
-	took, err := a.Limiter.TakeAll(r.Context(), []stint.Claim{stint.NewClaim(a.settled, settledKey(&what), 1)}, nil)
+	key := settledKey(&what)
+	var decided [2]stint.Decision
+	fresh, err := a.remember(r, decided[:], key, stint.Key(append(stint.KeyParts(key), fmt.Sprint(costs))...))
 	if err != nil {
 		return err
 	}
-	if !took.Allowed {
-		if took.Reason == stint.Degraded {
-			return errors.New("the store is lost")
-		}
-		if took.Approximate {
-			return refuse(http.StatusServiceUnavailable, "the store is full, and whether it was settled already is not known any more: what was taken stays charged for now")
-		}
-		return refuse(http.StatusConflict, "it was settled already")
+	if !fresh && decided[1].Allowed {
+		return refuse(http.StatusConflict, "it was settled already, at another cost")
 	}
-	returned, charged, voided := int64(0), int64(0), false
+	returned, charged, voided, settled := int64(0), int64(0), false, fresh
 	for i := range what.Parts {
 		one, actual := &what.Parts[i], costs[i]
 		limit := a.limitOf(r.policy, one)
 		switch {
 		case limit == nil:
 			voided = true
-		case actual < one.N:
+		case actual < one.N: // which the store does once for a receipt
 			given, _, err := a.Store.Refund(r.Context(), limit, string(one.Key), stint.RefundOp(one.N-actual, one.At), one.Nonce)
-			if err != nil && !errors.Is(err, stint.ErrReceiptUsed) {
+			if errors.Is(err, stint.ErrReceiptUsed) {
+				continue
+			}
+			if err != nil {
 				return err
 			}
-			returned = max(returned, given.Granted)
+			returned, settled = max(returned, given.Granted), true
 		case actual > one.N:
+			var once [1]stint.Decision
+			fresh, err := a.remember(r, once[:], stint.Key(append(stint.KeyParts(key), "charge", strconv.Itoa(i))...))
+			if err != nil {
+				return err
+			}
+			if !fresh {
+				continue
+			}
 			if _, _, err := a.Store.One(r.Context(), limit, string(one.Key), stint.ChargeOp(actual-one.N)); err != nil {
 				return err
 			}
-			charged = max(charged, actual-one.N)
+			charged, settled = max(charged, actual-one.N), true
 		}
 	}
+	if !settled {
+		return refuse(http.StatusConflict, "it was settled already")
+	}
+	sendSettled(w, returned, charged, voided)
+	return nil
+}
+
+func sendSettled(w http.ResponseWriter, returned, charged int64, voided bool) {
 	send(w, func(dst []byte) []byte {
 		text, _ := json.Marshal(struct { // which always has a form
 			Returned int64 `json:"returned"`
@@ -219,15 +242,32 @@ func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64
 		}{returned, charged, voided})
 		return append(dst, text...)
 	})
-	return nil
 }
 
-// settledKey is what is remembered of a receipt or reservation.
+// remember remembers all of the keys, or none where one of them was remembered before: then it is false, and the decisions say which.
+func (a *api) remember(r *asked, decisions []stint.Decision, keys ...string) (bool, error) {
+	claims := make([]stint.Claim, len(keys))
+	for i, key := range keys {
+		claims[i] = stint.NewClaim(a.settled, key, 1)
+	}
+	took, err := a.Limiter.TakeAll(r.Context(), claims, decisions)
+	switch {
+	case err != nil || took.Allowed:
+		return err == nil, err
+	case took.Reason == stint.Degraded:
+		return false, ErrStoreLost
+	case took.Approximate, decisions[0].Allowed:
+		return false, refuse(http.StatusServiceUnavailable, "the store is full, and whether it was settled already is not known any more: what was taken stays charged for now")
+	}
+	return false, nil
+}
+
+// settledKey is what is remembered of a receipt or reservation. It lies in one slot with the first key of which was taken.
 func settledKey(what *signed) string {
 	sum := sha256.New()
 	for i := range what.Parts {
 		text, _ := json.Marshal(&what.Parts[i])
 		sum.Write(text)
 	}
-	return stint.Key("settled", base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16]))
+	return stint.Key(record.Subject(string(what.Parts[0].Key)), "settled", base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16]))
 }

@@ -39,6 +39,20 @@ func fail(w http.ResponseWriter, err error) {
 	case errors.Is(err, stint.ErrNegativeCost), errors.Is(err, stint.ErrEmptyKey):
 		problem.Write(w, http.StatusUnprocessableEntity, err.Error())
 	default:
-		problem.Write(w, http.StatusServiceUnavailable, "no decision can be had right now")
+		problem.Write(w, http.StatusServiceUnavailable, noDecision)
 	}
+}
+
+// noDecision is what a caller is told of an error that is not the caller's; the operator is told of the error.
+const noDecision = "no decision can be had right now"
+
+// undecided says whether there is no decision for an error that is not the caller's.
+func undecided(err error) bool {
+	var r *refusal
+	var tries *policy.TriesError
+	switch {
+	case err == nil, errors.As(err, &r), errors.As(err, &tries):
+		return false
+	}
+	return !errors.Is(err, policy.ErrInvalidKey) && !errors.Is(err, stint.ErrNegativeCost) && !errors.Is(err, stint.ErrEmptyKey)
 }

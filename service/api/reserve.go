@@ -34,7 +34,7 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 		if to.decision, err = a.Limiter.TakeAll(r.Context(), c.claims, decisions); err != nil {
 			return err
 		}
-		if to.err = undecided(&to.decision); to.err != nil {
+		if to.err = lost(&to.decision); to.err != nil {
 			to.decisions = told(decisions)
 			a.counted(to)
 			return to.err
@@ -47,6 +47,11 @@ func (a *api) reserve(w http.ResponseWriter, r *asked) error {
 		to.decisions = told(decisions)
 	}
 	a.counted(to)
+	if to.err == nil && to.decision.Allowed && reservation == "" { // nothing limits the call, and its caller commits all the same
+		if reservation, err = a.signer.sign(signed{Kind: kindReservation, User: r.caller.User, Until: a.Now().Add(receiptLife).Unix()}); err != nil {
+			return err
+		}
+	}
 	send(w, func(dst []byte) []byte {
 		dst = to.append(dst, &a.texts)
 		if reservation == "" {
@@ -115,7 +120,7 @@ func (a *actual) costs(what *signed, p *policy.Policy) ([]int64, error) {
 			named++
 		}
 	}
-	if a.of != nil && named == 0 {
+	if a.of != nil && named == 0 && len(what.Parts) > 0 {
 		return nil, wrong("actual", "the reservation took nothing of the limits that are named")
 	}
 	return costs, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/stint-go/stint"
@@ -46,6 +47,9 @@ func (a *api) decide(w http.ResponseWriter, r *asked, how ways) error {
 		if err := results[i].err; err != nil && (body.Calls == nil || errors.As(err, &wrong) && wrong.status == http.StatusUnprocessableEntity) {
 			return err
 		}
+	}
+	if i := slices.IndexFunc(results, func(r result) bool { return undecided(r.err) }); i >= 0 {
+		a.OnError(r.Request, results[i].err)
 	}
 	send(w, func(dst []byte) []byte {
 		if body.Calls == nil {
@@ -130,13 +134,13 @@ func (a *api) decideCalls(r *asked, calls []call, results []result, how ways) {
 	wait.Wait()
 }
 
-// errStoreLost says that nobody knows: the store is lost, and a limit says on-store-loss: closed. That is no refusal.
-var errStoreLost = errors.New("the store is lost")
+// ErrStoreLost says that nobody knows: the store is lost, and a limit says on-store-loss: closed. That is no refusal.
+var ErrStoreLost = errors.New("the store is lost")
 
-// undecided is [errStoreLost] for what is no decision.
-func undecided(d *stint.Decision) error {
+// lost is [ErrStoreLost] for what is no decision.
+func lost(d *stint.Decision) error {
 	if !d.Allowed && d.Reason == stint.Degraded && d.RetryAfter == stint.Unknown {
-		return errStoreLost
+		return ErrStoreLost
 	}
 	return nil
 }
@@ -157,7 +161,7 @@ func (a *api) decideSingle(asked *asked, calls []call, which []int, results []re
 			r.err = err
 		}
 		if r.err == nil {
-			r.err = undecided(&r.decision)
+			r.err = lost(&r.decision)
 		}
 		if how.receipt && r.err == nil {
 			r.receipt, r.err = a.receipt(asked, kindReceipt, claims[k:k+1], []stint.Decision{r.decision})
@@ -180,7 +184,7 @@ func (a *api) decideOne(r *asked, number int, to *result, how ways) {
 	if to.decision, to.err = decide(r.Context(), c.claims, decisions); to.err != nil {
 		return
 	}
-	if to.err = undecided(&to.decision); to.err != nil {
+	if to.err = lost(&to.decision); to.err != nil {
 		to.decisions = told(decisions)
 		return
 	}
@@ -191,9 +195,8 @@ func (a *api) decideOne(r *asked, number int, to *result, how ways) {
 }
 
 func errorText(err error) string {
-	var r *refusal
-	if errors.As(err, &r) || errors.Is(err, stint.ErrNegativeCost) || errors.Is(err, stint.ErrEmptyKey) {
-		return err.Error()
+	if undecided(err) {
+		return noDecision
 	}
-	return "no decision can be had right now"
+	return err.Error()
 }

@@ -75,6 +75,11 @@ func (m *Metrics) Note(v *httplimit.Verdict) {
 	}
 }
 
+// Undecided counts a request of the decision API, by its path, for which no decision could be had.
+func (m *Metrics) Undecided(path string) {
+	m.requests.WithLabelValues(m.labels.of(&m.labels.routes, path).name, undecided).Inc()
+}
+
 // Decided counts one decision.
 func (m *Metrics) Decided(d *stint.Decision) {
 	if d.By == nil {
@@ -103,15 +108,18 @@ func (m *Metrics) decided(limit *label, reason stint.Reason) prometheus.Counter 
 }
 
 // own is the label of all limits that callers of the decision API send. Their ids, which begin like this, hold the user's name and the
-// caller's text: as labels they would crowd out the policy's limits, and need not even be texts.
-const own = "own"
+// caller's text: as labels they would crowd out the policy's limits, and need not even be texts. No limit of a policy has such an id.
+const own = "own~"
 
 func labelOf(id string) string {
-	if strings.HasPrefix(id, own+"~") {
+	if strings.HasPrefix(id, own) {
 		return own
 	}
 	return id
 }
+
+// undecided is the outcome of a request that got no decision.
+const undecided = "undecided"
 
 func outcome(v *httplimit.Verdict) string {
 	d := &v.Decision
@@ -119,7 +127,7 @@ func outcome(v *httplimit.Verdict) string {
 	case d.Reason == stint.KeyMissing:
 		return "unauthorized"
 	case v.Err != nil, d.Reason == stint.Degraded:
-		return "undecided"
+		return undecided
 	case d.Reason == stint.Skipped:
 		return "uncounted"
 	case d.Reason == stint.Shadowed:

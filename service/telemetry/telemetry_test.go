@@ -79,6 +79,7 @@ func TestMetrics(t *testing.T) {
 		call(h, "/counted", "secret-user")
 	}
 	call(h, "/keyed", "x")
+	m.Undecided("/v1/take")
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text := w.Body.String()
@@ -86,6 +87,7 @@ func TestMetrics(t *testing.T) {
 		`stint_requests_total{outcome="admitted",route="counted"} 10`,
 		`stint_requests_total{outcome="refused",route="counted"} 2`,
 		`stint_requests_total{outcome="unauthorized",route="keyed"} 1`,
+		`stint_requests_total{outcome="undecided",route="/v1/take"} 1`,
 		`stint_decisions_total{limit="small",reason="limited"} 2`,
 		`stint_near_limit_total{limit="small"} 1`,
 		`stint_store_call_seconds_count{failed="no",operation="one"} 12`,
@@ -233,7 +235,7 @@ func TestOwnLimitsAreOneLabel(t *testing.T) {
 	m.Decided(&stint.Decision{Allowed: true, Limit: 10, Remaining: 9, By: &stint.Limit{ID: "hourly"}})
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	for _, line := range []string{`stint_decisions_total{limit="own",reason="admitted"} 1000`, `stint_decisions_total{limit="hourly",reason="admitted"} 1`} {
+	for _, line := range []string{`stint_decisions_total{limit="own~",reason="admitted"} 1000`, `stint_decisions_total{limit="hourly",reason="admitted"} 1`} {
 		if !strings.Contains(w.Body.String(), line+"\n") {
 			t.Errorf("there is no %s", line)
 		}

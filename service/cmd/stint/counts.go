@@ -14,6 +14,7 @@ import (
 	"github.com/stint-go/stint"
 	"github.com/stint-go/stint/failover"
 	"github.com/stint-go/stint/policy"
+	"github.com/stint-go/stint/service/api"
 	"github.com/stint-go/stint/service/stores"
 )
 
@@ -95,7 +96,7 @@ func choices(p *policy.Policy) map[string]failover.Choice {
 // not for each call while the store is lost, which is logged once.
 func logUndecided(log *slog.Logger) func(*http.Request, error) {
 	return func(r *http.Request, err error) {
-		if r.Context().Err() == nil && !errors.Is(err, failover.ErrLost) {
+		if r.Context().Err() == nil && !errors.Is(err, failover.ErrLost) && !errors.Is(err, api.ErrStoreLost) {
 			log.Error("no decision could be had", "error", err)
 		}
 	}

@@ -110,6 +110,13 @@ func (c *serveCommand) decisions(j *job, d *data, s *policyServer, token string)
 	}
 	o := api.Options{Limiter: s.limiter, Store: j.store, Policy: s.handler.Policy, Secret: []byte(secret), Identify: operator(token),
 		Decided: s.watching.metrics.Decided}
+	logged := logAccounts(j.log, logUndecided(j.log))
+	o.OnError = func(r *http.Request, err error) {
+		if r.Context().Err() == nil { // else the client has left, and nobody waits for a decision
+			s.watching.metrics.Undecided(r.URL.Path)
+			logged(r, err)
+		}
+	}
 	if s.callers != nil {
 		o.Identify = s.callers.identify
 		o.Counted = func(c api.Counted) {

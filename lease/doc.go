@@ -16,8 +16,8 @@
 //	sliding log and counter, slots, pacing    refused, or passed through to the shared store ([Options].Others)
 //
 // A lease on windows ends with its window. A life is counted from when the shared store was asked, not from its answer, and ends a
-// 1024th and two ticks early, for clocks that go at different speeds. A shared store whose own clock steps ahead by x while units are held lets
-// them be spent up to x late.
+// 1024th and two ticks early, for clocks that go at different speeds. A shared store whose own clock steps by x while units are held adds x
+// to E, and N to a window that it touches.
 //
 // # What it costs
 //

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stint-go/stint"
 )
@@ -14,10 +15,11 @@ type depot struct {
 
 	mu      sync.Mutex
 	memory  *stint.Memory
-	clock   func() int64
+	ahead   atomic.Int64 // of the bubble's time, in ticks
 	records []*record
 	losses  []int64 // when the state was lost
 	after   []int   // how many records there were then: others can be of the same instant
+	steps   []leap
 
 	messages sync.WaitGroup // under way
 	calm     atomic.Bool    // nothing is lost or slow any more
@@ -34,10 +36,31 @@ type record struct {
 	arrived bool // the answer reached the process
 }
 
-func newDepot(t testing.TB, clock func() int64) *depot {
-	d := &depot{t: t, clock: clock}
+// leap is a step of the clock.
+type leap struct{ at, by int64 }
+
+// newDepot is a store whose clock begins at an instant; at the zero time, at the bubble's.
+func newDepot(t testing.TB, begins time.Time) *depot {
+	d := &depot{t: t}
+	if !begins.IsZero() {
+		d.ahead.Store(time.Until(begins).Microseconds())
+	}
 	d.memory = d.open()
 	return d
+}
+
+// clock is the store's.
+func (d *depot) clock() int64 { return time.Now().UnixMicro() + d.ahead.Load() }
+
+// at is the time that the store's clock has when the bubble's has t.
+func (d *depot) at(t time.Time) time.Time { return t.Add(time.Duration(d.ahead.Load()) * stint.Tick) }
+
+// step makes the store's clock step.
+func (d *depot) step(by time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.steps = append(d.steps, leap{d.clock(), by.Microseconds()})
+	d.ahead.Add(by.Microseconds())
 }
 
 func (d *depot) open() *stint.Memory {

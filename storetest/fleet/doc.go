@@ -3,13 +3,15 @@
 // A run is a bubble of virtual time (testing/synctest), made from a seed: processes, each a limiter on leases of its own around
 // one memory store with its own clock; callers with bursts, pauses and odd costs; and between each process and the store a network
 // that delays and loses requests and replies and is cut for a while. Processes crash with what they hold and start anew, their
-// clocks go at different speeds, and the store can lose its state. Thousands of runs take less than a minute.
+// clocks go at different speeds, the store's steps ahead and back, and the store can lose its state. Windows are of a fixed time or of
+// the calendar, at the ends of days, weeks and months and where daylight saving moves midnight. Thousands of runs take less than a minute.
 //
 // What is held, for every key of every run:
 //
 //   - Law 1 with the stated bound, over all spans of the history of grants. With E the life of a lease: a token bucket grants at most
 //     B + r·(|I| + E) in any span I, whatever the number of processes; fixed, calendar and interval windows grant what they grant
-//     without leases. For each time that the store loses its state, B (a window: N) comes on top.
+//     without leases. For each time that the store loses its state, B (a window: N) comes on top. A step of the store's clock by x
+//     adds x to E, and N for a window that it touches.
 //   - Law 3: what refused calls asked for is charged nowhere. All that the store charged was granted, given back, or is known to be
 //     lost.
 //   - Law 8: whatever the store forgets meanwhile, its answers are the exact model's.

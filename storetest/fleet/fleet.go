@@ -30,7 +30,7 @@ func Run(t *testing.T, p Plan) (res Result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &run{plan: p, born: time.Now()}
-		r.depot = newDepot(t, func() int64 { return time.Now().UnixMicro() })
+		r.depot = newDepot(t, p.Begins)
 		if res.Err = r.goThrough(); res.Err == nil {
 			res = r.judge()
 		}
@@ -62,6 +62,9 @@ func (r *run) goThrough() error {
 	var timers []*time.Timer
 	for _, at := range f.Losses {
 		timers = append(timers, time.AfterFunc(at, r.depot.lose))
+	}
+	for _, s := range f.Steps {
+		timers = append(timers, time.AfterFunc(s.at, func() { r.depot.step(s.by) }))
 	}
 	for at := r.plan.Life / 3; at < r.plan.Lasts; at += r.plan.Life {
 		timers = append(timers, time.AfterFunc(at, r.depot.compact))

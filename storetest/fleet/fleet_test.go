@@ -26,6 +26,9 @@ func TestFleetOfShares(t *testing.T) {
 	sail(t, Waters{Failover: true, Choice: failover.Local, Losses: true})
 }
 
+// TestFleetWhoseStoreSteps holds them to the bound of a store whose clock steps ahead and back.
+func TestFleetWhoseStoreSteps(t *testing.T) { sail(t, Waters{Steps: true}) }
+
 func sail(t *testing.T, w Waters) {
 	var all Result
 	for s := *seed; s < *seed+uint64(*runs); s++ {

@@ -82,7 +82,7 @@ func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error)
 		before[i+1] = before[i] + g.units
 	}
 	_, bucket := l.Strategy.(stint.TokenBucket)
-	_, window := l.Strategy.(stint.FixedWindow)
+	window := windows(l)
 	life, per := r.plan.Life.Microseconds(), l.Ticks()
 	if bucket {
 		if late = r.lateAtMost(l, grants); late <= life {
@@ -91,22 +91,22 @@ func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error)
 	}
 	for i := range grants {
 		from := grants[i].at
-		if window && i > 0 && grants[i-1].at/per == from/per {
+		if window != nil && i > 0 && window(grants[i-1].at) == window(from) {
 			continue // the whole window was looked at
 		}
 		for j := i; j < len(grants); j++ {
-			if !bucket { // the bound is the same up to the end of a period
+			switch { // the bound is the same up to the end of a period
+			case window != nil:
+				j = sort.Search(len(grants), func(k int) bool { return window(grants[k].at) > window(from) }) - 1
+			case !bucket:
 				end := from + ((grants[j].at-from)/per+1)*per
-				if window {
-					end = (grants[j].at/per + 1) * per
-				}
 				j = sort.Search(len(grants), func(k int) bool { return grants[k].at >= end }) - 1
 			}
 			total, to := before[j+1]-before[i], grants[j].at
 			if most := r.most(l, from, to, life); total > most {
 				return late, fmt.Errorf("%d units granted from %d to %d (%d ticks), at most %d are allowed with leases of %v", total, from, to, to-from, most, r.plan.Life)
 			}
-			if window {
+			if window != nil {
 				break
 			}
 		}
@@ -117,8 +117,33 @@ func (r *run) neverOver(l *stint.Limit, grants []*grant) (late int64, err error)
 	return late, nil
 }
 
-// most is the stated bound.
+// windows numbers the windows of a limit by the instants in them; nil where it has none that are the same for all keys.
+func windows(l *stint.Limit) func(at int64) int64 {
+	c, calendar := l.Strategy.(stint.CalendarWindow)
+	if _, fixed := l.Strategy.(stint.FixedWindow); fixed {
+		return func(at int64) int64 { return at / l.Ticks() }
+	}
+	if !calendar {
+		return nil
+	}
+	return func(at int64) int64 {
+		y, m, d := time.UnixMicro(at).In(c.Zone).Date()
+		days := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400
+		switch c.Every {
+		case stint.Week:
+			return (days + 3) / 7 // 1970 began on a Thursday
+		case stint.Month:
+			return int64(y)*12 + int64(m)
+		}
+		return days
+	}
+}
+
+// most is the stated bound. A step of the store's clock by x lets units be granted up to x too late or, since a key's time never goes
+// back, be counted up to x too early; windows grant once more.
 func (r *run) most(l *stint.Limit, from, to, life int64) int64 {
+	steps, stepped := r.steps(from-life, to)
+	life += stepped
 	times, alone := 1+r.losses(from-life, to), int64(0)
 	shares := r.shares(l)
 	if shares > 0 {
@@ -128,9 +153,19 @@ func (r *run) most(l *stint.Limit, from, to, life int64) int64 {
 	case stint.TokenBucket: // B + r·(|I| + E)
 		return l.Capacity()*times + shares + (l.Units*(to-from+life)+alone*l.Units*(to-from))/l.Ticks()
 	case stint.IntervalBucket:
-		return (l.Capacity()+l.Units*((to-from)/l.Ticks()+1))*times + shares + alone*l.Units*((to-from)/l.Ticks()+1)
+		return (l.Capacity()+l.Units*((to-from+stepped)/l.Ticks()+1))*times + shares + alone*l.Units*((to-from)/l.Ticks()+1)
 	}
-	return l.Units*times + shares
+	return l.Units*(times+steps) + shares
+}
+
+// steps is how often, and how far in all, the store's clock stepped in a span.
+func (r *run) steps(from, to int64) (n, by int64) {
+	for _, s := range r.depot.steps {
+		if first, last := min(s.at, s.at+s.by), max(s.at, s.at+s.by); last >= from && first <= to {
+			n, by = n+1, by+last-first
+		}
+	}
+	return n, by
 }
 
 // lateAtMost is how late, in ticks, a token bucket granted what it granted beyond B + r·|I| and the shares.
@@ -218,6 +253,12 @@ func (r *run) asModel() error {
 		for len(losses) > 0 && i >= losses[0] {
 			clear(models)
 			losses = losses[1:]
+		}
+		if c.op.Kind() == stint.Refund && c.op.Wait > c.at { // of a take from before the clock stepped back: it is worth nothing
+			if c.answer.Granted != 0 {
+				return fmt.Errorf("limit %s key %s: %d units of a take at %d given back at %d, before it", c.limit, c.key, c.answer.Granted, c.op.Wait, c.at)
+			}
+			continue
 		}
 		at := place{c.limit.ID, c.key}
 		if models[at] == nil {

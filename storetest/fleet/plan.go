@@ -20,7 +20,11 @@ type Faults struct {
 	Crashes    []crash
 	Drift      bool            // processes' clocks go faster or slower than the store's, by up to 900 millionths
 	Losses     []time.Duration // when the store loses its state
+	Steps      []step
 }
+
+// step is one of the store's clock.
+type step struct{ at, by time.Duration }
 
 type partition struct {
 	process  int
@@ -46,6 +50,7 @@ type Plan struct {
 	Storms    []storm           // if there are any, callers only trickle in between
 	Failover  *failover.Options // of a failover between the leases and the network; nil for none
 	Pause     time.Duration     // between two calls of a caller in a hurry, about
+	Begins    time.Time         // by the store's clock; the zero time is when bubbles begin
 	Faults    Faults
 }
 
@@ -60,6 +65,7 @@ type storm struct {
 // Waters are what a fleet meets besides the faults that every one does.
 type Waters struct {
 	Losses   bool            // the store loses its state
+	Steps    bool            // its clock steps
 	Failover bool            // there is a failover between the leases and the network
 	Choice   failover.Choice // of that
 }
@@ -99,8 +105,20 @@ func Draw(seed uint64, w Waters) Plan {
 		f.Crashes = append(f.Crashes, crash{random.IntN(p.Processes), between(0, p.Lasts), between(0, time.Second)})
 	}
 	f.Drift = random.IntN(2) == 0
-	if random.IntN(4) == 0 {
+	if _, calendar := p.Limits[0].Strategy.(stint.CalendarWindow); !calendar && random.IntN(4) == 0 {
 		p.drawStorms(random, between)
+	}
+	for _, l := range p.Limits {
+		if c, ok := l.Strategy.(stint.CalendarWindow); ok {
+			p.Begins = edges[random.IntN(len(edges))](c.Zone).Add(-between(0, p.Lasts))
+		}
+	}
+	for w.Steps && (len(f.Steps) == 0 || random.IntN(2) == 0) {
+		by := between(-2*p.Life, 3*p.Life)
+		if random.IntN(5) == 0 {
+			by = between(-time.Hour, time.Hour)
+		}
+		f.Steps = append(f.Steps, step{between(0, p.Lasts), by})
 	}
 	for w.Losses && (len(f.Losses) == 0 || random.IntN(2) == 0) {
 		f.Losses = append(f.Losses, between(0, p.Lasts))
@@ -146,7 +164,10 @@ func (p *Plan) drawStorms(random *rand.Rand, between func(a, b time.Duration) ti
 func drawLimit(random *rand.Rand, i int) stint.Limit {
 	n := 5 + random.Int64N(300)
 	l := stint.Limit{ID: fmt.Sprint("limit", i), Units: n, Per: time.Duration(300+random.Int64N(3000)) * time.Millisecond}
-	switch random.IntN(5) {
+	switch random.IntN(6) {
+	case 5:
+		zone := zones[random.IntN(len(zones))]
+		l = [...]func(int64, *time.Location) stint.Limit{stint.PerCalendarDay, stint.PerCalendarWeek, stint.PerCalendarMonth}[random.IntN(3)](n, zone).WithID(l.ID)
 	case 0, 1:
 		l.Burst, l.Strategy = 1+random.Int64N(n), stint.TokenBucket{}
 	case 2, 3:
@@ -155,4 +176,25 @@ func drawLimit(random *rand.Rand, i int) stint.Limit {
 		l.Burst, l.Strategy = n+random.Int64N(n), stint.IntervalBucket{}
 	}
 	return l
+}
+
+// zones are of the calendar windows: in one of them clocks change at midnight.
+var zones = []*time.Location{time.UTC, zone("America/New_York"), zone("America/Asuncion"), zone("Asia/Kathmandu")}
+
+func zone(name string) *time.Location {
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return z
+}
+
+// edges are ends of calendar windows in a zone: of a day, a week and a month, and of the days when Asuncion's clocks went ahead from
+// midnight to one, and back from midnight to eleven.
+var edges = []func(z *time.Location) time.Time{
+	func(z *time.Location) time.Time { return time.Date(2024, 5, 15, 0, 0, 0, 0, z) },
+	func(z *time.Location) time.Time { return time.Date(2024, 5, 20, 0, 0, 0, 0, z) },
+	func(z *time.Location) time.Time { return time.Date(2024, 3, 1, 0, 0, 0, 0, z) },
+	func(z *time.Location) time.Time { return time.Date(2023, 10, 1, 0, 0, 0, 0, z) },
+	func(z *time.Location) time.Time { return time.Date(2024, 3, 24, 0, 0, 0, 0, z) },
 }

@@ -139,7 +139,7 @@ func (r *run) storms(p *process, random *rand.Rand) {
 	for _, storm := range r.plan.Storms {
 		grow, begins := r.born.Add(storm.grow), r.born.Add(storm.at)
 		if storm.edge {
-			begins = begins.Add(time.Duration(edge - begins.UnixNano()%edge - int64(time.Millisecond)))
+			begins = begins.Add(time.Duration(edge - r.depot.at(begins).UnixNano()%edge - int64(time.Millisecond)))
 		}
 		if time.Until(begins) < 0 {
 			continue // before this process began

@@ -21,7 +21,7 @@ func lead(t *testing.T, l stint.Limit, plan Plan, f func(s *sharp)) (res Result)
 	plan.Faults.Patience, plan.Lasts = time.Second, time.Hour
 	synctest.Test(t, func(t *testing.T) {
 		r := &run{plan: plan, born: time.Now()}
-		r.depot = newDepot(t, func() int64 { return time.Now().UnixMicro() })
+		r.depot = newDepot(t, time.Time{})
 		p, err := r.start(0, 0)
 		if err != nil {
 			t.Fatal(err)

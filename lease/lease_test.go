@@ -344,6 +344,49 @@ func TestBlockAndReset(t *testing.T) {
 	})
 }
 
+// After a reset through another process a lease grants at most the block that it held; what is left of it gives nothing when it goes back.
+func TestResetElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory, l := shared(t), daily(t, 1000)
+		s, _ := around(t, memory, lease.Options{MaxBlock: 32})
+		other, _ := around(t, memory, lease.Options{MaxBlock: 32})
+		warm(t, s, l, "k")
+		held := s.Stats().Held
+		if held == 0 {
+			t.Fatal("nothing is held: this shows nothing")
+		}
+		if _, _, err := other.One(ctx, l, "k", stint.ResetOp()); err != nil {
+			t.Fatal(err)
+		}
+		granted := int64(0)
+		for _, from := range []*lease.Store{other, s} {
+			for take(t, from, l, "k", 1) {
+				granted++
+			}
+		}
+		if granted < 1000 || granted > 1000+held {
+			t.Errorf("%d granted after a reset elsewhere, while %d of 1000 were held", granted, held)
+		}
+
+		warm(t, s, l, "j") // and now the lease is not spent
+		if _, _, err := other.One(ctx, l, "j", stint.ResetOp()); err != nil {
+			t.Fatal(err)
+		}
+		if !take(t, other, l, "j", 100) {
+			t.Fatal("refused after a reset")
+		}
+		time.Sleep(2 * time.Second)
+		if left := remaining(t, memory, l, "j"); left != 900 {
+			t.Errorf("%d left of 1000 after 100, when what was held before the reset went back", left)
+		}
+		for _, s := range []*lease.Store{s, other} {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // A block while a trip is under way is not passed by what the trip brings.
 func TestBlockMeetsTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package limittest
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -206,7 +207,7 @@ func (l life) after(limit *stint.Limit, op stint.Op, o outcome) []life {
 }
 
 func showHistory(history []porcupine.Operation) string {
-	slices.SortFunc(history, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	var text strings.Builder
 	for _, o := range history {
 		c, out := o.Input.(call), o.Output.(outcome)

@@ -2,7 +2,6 @@ package limittest
 
 import (
 	"math/big"
-	"sort"
 
 	"github.com/stint-go/stint"
 )
@@ -46,9 +45,17 @@ func (m *counterModel) estimate(now int64) *big.Int {
 // itself, so it can be searched for.
 func (m *counterModel) until(now, estimate int64) int64 {
 	c := m.at(now)
-	longest := int(c.start - now + 2*m.period)
 	want := big.NewInt(estimate)
-	return int64(sort.Search(longest, func(t int) bool { return m.estimate(now+int64(t)).Cmp(want) <= 0 }))
+	none, some := int64(-1), c.start-now+2*m.period // not sort.Search, since an int may have 32 bits
+	for some-none > 1 {
+		t := none + (some-none)/2
+		if m.estimate(now+t).Cmp(want) <= 0 {
+			some = t
+		} else {
+			none = t
+		}
+	}
+	return some
 }
 
 func (m *counterModel) room(now int64) int64 {

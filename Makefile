@@ -97,6 +97,12 @@ test-mysql: ## run the tests of databases on MySQL, too: STINT_TEST_MYSQL=mysql:
 	cd storetest && go test -race ./sql
 	cd service && go test -race ./database ./accounts ./usage
 
+.PHONY: test-machines
+test-machines: ## run the library's tests and the kit on other processors: 386, and arm64 in an emulator (Debian: qemu-user-static)
+	@for module in . ./limittest; do (cd $$module && \
+		GOARCH=386 CGO_ENABLED=0 go test ./... && \
+		GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./...) || exit 1; done
+
 .PHONY: servers
 servers: ## install the servers that tests start (Debian or Ubuntu, as root)
 	@.ci/servers

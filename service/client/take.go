@@ -70,7 +70,8 @@ func (c *Client) Reserve(ctx context.Context, call Call) (Decision, error) {
 	return answer.decision()
 }
 
-// Commit settles a reservation at what the call has cost, once.
+// Commit settles a reservation at what the call has cost, once. One that failed can be sent again at the same cost, and does what is
+// left; a [*Problem] with status 409 says that nothing was.
 func (c *Client) Commit(ctx context.Context, reservation string, actual int64) error {
 	return c.post(ctx, "/v1/commit", "", map[string]any{"reservation": reservation, "actual": actual}, new(struct{}))
 }

@@ -70,7 +70,7 @@ type Directory struct {
 	tries    tries
 	cache    cache
 	shared   atomic.Pointer[timedValues]
-	lost     atomic.Bool
+	lost     atomic.Int64 // since when, in nanoseconds since 1970; 0 if it is not
 	stats    counters
 
 	life   context.Context // of the look-ups that go on beside calls
@@ -202,8 +202,10 @@ func (d *Directory) land(hash [sha256.Size]byte, f *flight, ended func(back bool
 	if err == nil {
 		found, err = d.accounts.lookup(ctx, hash, shared)
 	}
-	d.lost.Store(err != nil)
-	if err != nil {
+	if err == nil {
+		d.lost.Store(0)
+	} else {
+		d.lost.CompareAndSwap(0, asked.UnixNano())
 		d.stats.failed.Add(1)
 		f.err = err
 		ended(true)
@@ -227,7 +229,7 @@ func (d *Directory) sharedValues(ctx context.Context, now time.Time) (*sharedVal
 	return values, err
 }
 
-// Stats are counts since the start, but Lost and Kept.
+// Stats are counts since the start, but Kept, Lost and Grace.
 type Stats struct {
 	Looks  int64 // calls of Look
 	Hits   int64 // answered from the cache
@@ -236,6 +238,9 @@ type Stats struct {
 	Graced int64 // calls answered as before, since the database was lost
 	Kept   int   // answers in the cache
 	Lost   bool  // the last look-up got no answer
+
+	// Grace is for how long the answers in the cache still hold while Lost is true; 0 if there are none.
+	Grace time.Duration
 }
 
 type counters struct{ looks, hits, asked, failed, graced atomic.Int64 }
@@ -243,5 +248,12 @@ type counters struct{ looks, hits, asked, failed, graced atomic.Int64 }
 // Stats are the counts.
 func (d *Directory) Stats() Stats {
 	s := &d.stats
-	return Stats{s.looks.Load(), s.hits.Load(), s.asked.Load(), s.failed.Load(), s.graced.Load(), d.cache.len(), d.lost.Load()}
+	stats := Stats{Looks: s.looks.Load(), Hits: s.hits.Load(), Asked: s.asked.Load(), Failed: s.failed.Load(), Graced: s.graced.Load(), Kept: d.cache.len()}
+	if since := d.lost.Load(); since != 0 {
+		stats.Lost = true
+		if stats.Kept > 0 {
+			stats.Grace = max(0, d.options.Grace-d.options.Now().Sub(time.Unix(0, since)))
+		}
+	}
+	return stats
 }

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -13,10 +14,13 @@ type Check struct {
 
 	// Ready says why it is not in order; nil if it is. It is given a second.
 	Ready func(ctx context.Context) error
-
-	// Tells says that what is the matter is only told: requests may be sent all the same.
-	Tells bool
 }
+
+// Told is what is the matter where requests may be sent all the same.
+type Told struct{ Err error }
+
+// Error says what it is.
+func (t Told) Error() string { return t.Err.Error() }
 
 // within bounds a check.
 const within = time.Second
@@ -28,7 +32,7 @@ func Alive() http.Handler {
 	})
 }
 
-// Ready answers 200 if every check is in order that does more than tell, and else 503. The body names each and says what is the matter; it holds no secrets as
+// Ready answers 200 if nothing is the matter but what is [Told], and else 503. The body names each and says what is the matter; it holds no secrets as
 // long as the checks' errors do not.
 func Ready(checks ...Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +44,7 @@ func Ready(checks ...Check) http.Handler {
 			found[c.Name] = "ok"
 			if err := c.Ready(ctx); err != nil {
 				found[c.Name] = err.Error()
-				if !c.Tells {
+				if _, told := errors.AsType[Told](err); !told {
 					status, word = http.StatusServiceUnavailable, "not ready"
 				}
 			}

@@ -49,7 +49,7 @@ func ExampleAlive() {
 // What does not keep requests away is told all the same.
 func TestReadyTells(t *testing.T) {
 	w := httptest.NewRecorder()
-	health.Ready(health.Check{Name: "usage", Tells: true, Ready: func(context.Context) error { return errors.New("not written") }}).
+	health.Ready(health.Check{Name: "usage", Ready: func(context.Context) error { return health.Told{Err: errors.New("not written")} }}).
 		ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 	if w.Code != 200 || !strings.Contains(w.Body.String(), `"usage":"not written"`) {
 		t.Errorf("%d %s", w.Code, w.Body)

@@ -137,20 +137,24 @@ func (c *callers) count(v *httplimit.Verdict) {
 	c.usage.Count(of, v.Decision.Allowed, max(v.Cost, 0))
 }
 
-// checks are whether keys can be looked up, and whether usage is written: a full disk stops that alone, and is no reason to send requests
-// elsewhere.
+// checks are whether keys can be looked up, and whether usage is written. A full disk stops that alone, and is no reason to send requests
+// elsewhere; nor is the loss of the database, which all instances meet at once, as long as known keys go on.
 func (c *callers) checks() []health.Check {
 	return []health.Check{{Name: "accounts", Ready: func(ctx context.Context) error {
 		if !c.there.Load() {
 			return errors.New("the database was not there yet")
 		}
-		if c.directory.Stats().Lost && c.db.Ping(ctx) != nil { // the last look-up may be long ago
-			return errors.New("the database does not answer")
+		s := c.directory.Stats()
+		switch {
+		case !s.Lost || c.db.Ping(ctx) == nil: // the last look-up may be long ago
+			return nil
+		case s.Grace > 0:
+			return health.Told{Err: fmt.Errorf("the database does not answer; keys that are known go on for %v more", s.Grace.Round(time.Second))}
 		}
-		return nil
-	}}, {Name: "usage", Tells: true, Ready: func(context.Context) error {
+		return errors.New("the database does not answer")
+	}}, {Name: "usage", Ready: func(context.Context) error {
 		if s := c.usage.Stats(); s.Behind {
-			return fmt.Errorf("it cannot be written now: %d counts wait in memory, %d calls are lost", s.Pending, s.Lost)
+			return health.Told{Err: fmt.Errorf("it cannot be written now: %d counts wait in memory, %d calls are lost", s.Pending, s.Lost)}
 		}
 		return nil
 	}}}

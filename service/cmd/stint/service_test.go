@@ -185,6 +185,9 @@ func TestAccountsComeAndGo(t *testing.T) {
 		}
 		time.Sleep(150 * time.Millisecond)
 	}
+	if res, body := ask(t, p.url+"/readyz"); res.StatusCode != 200 || !strings.Contains(body, "keys that are known go on") {
+		t.Errorf("ready for known keys while the database is lost: %s %s", res.Status, body)
+	}
 	db.Start(t)
 	until(t, "ready again", func() bool {
 		_, _ = ask(t, p.url+"/limit", "X-API-KEY: "+key)

@@ -202,9 +202,7 @@ func (d *Directory) land(hash [sha256.Size]byte, f *flight, ended func(back bool
 	if err == nil {
 		found, err = d.accounts.lookup(ctx, hash, shared)
 	}
-	if err == nil {
-		d.lost.Store(0)
-	} else {
+	if err != nil {
 		d.lost.CompareAndSwap(0, asked.UnixNano())
 		d.stats.failed.Add(1)
 		f.err = err
@@ -212,6 +210,7 @@ func (d *Directory) land(hash [sha256.Size]byte, f *flight, ended func(back bool
 		d.cache.failed(hash, f)
 		return
 	}
+	d.lost.Store(0)
 	f.entry = &entry{identity: found, read: asked}
 	ended(found != nil && found.valid(d.options.Now()))
 	d.cache.put(hash, f)

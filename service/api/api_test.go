@@ -464,6 +464,15 @@ func TestRefunds(t *testing.T) {
 	if code, _ := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, receipt)); code != 409 {
 		t.Errorf("twice: %d", code)
 	}
+	receipt, _ = s.take(`{"limit": "hourly", "key": "v", "receipt": true}`)["receipt"].(string)
+	if code, answer := s.post("/v1/reset", "manager", `{"limit": "hourly", "key": "v"}`); code != 200 && code != 204 {
+		t.Fatalf("%d %v", code, answer)
+	}
+	for _, want := range []int{200, 409} {
+		if code, answer := s.post("/v1/refund", "decider", fmt.Sprintf(`{"receipt": %q}`, receipt)); code != want || want == 200 && answer["returned"] != 0.0 {
+			t.Errorf("of a take from before a reset: %d %v, want %d", code, answer, want)
+		}
+	}
 	if d := s.take(`{"limit": "hourly", "key": "a", "cost": 9, "receipt": true}`); d["receipt"] != nil {
 		t.Errorf("a receipt for nothing: %v", d)
 	}

@@ -210,7 +210,8 @@ func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64
 			if err != nil {
 				return err
 			}
-			returned, settled = max(returned, given.Granted), true
+			// One that is worth nothing any more is not remembered, and gives nothing each time.
+			returned, settled = max(returned, given.Granted), settled || given.Granted > 0
 		case actual > one.N:
 			var once [1]stint.Decision
 			fresh, err := a.remember(r, once[:], stint.Key(append(stint.KeyParts(key), "charge", strconv.Itoa(i))...))

@@ -113,8 +113,25 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "CONNECT is not served here: this proxy stands before one service.", http.StatusMethodNotAllowed)
 		return
 	}
+	if r.Header.Get("Expect") != "" {
+		w = &continuing{w}
+	}
 	p.reverse.ServeHTTP(w, r)
 }
+
+// continuing keeps the upstream's 100 Continue to itself. The server sends its own when the body is first read, which
+// is when the upstream wants it: with both, a client gets one or two, as chance has it.
+type continuing struct{ http.ResponseWriter }
+
+// WriteHeader implements [http.ResponseWriter].
+func (c *continuing) WriteHeader(status int) {
+	if status != http.StatusContinue {
+		c.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Unwrap serves [http.ResponseController].
+func (c *continuing) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // rewrite makes the request that goes to the upstream.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {

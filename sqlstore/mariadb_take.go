@@ -68,8 +68,8 @@ func (d mariadb) takeStatement(t *transcription, given bool) string {
 	passes := "(" + sure + " AND " + d.expression(t, t.passes) + ")"
 	return "INSERT INTO stint_keys (" + columns + ", tag) SELECT ask.k_, ask.variant_, " + fresh(t.a) + ", 0, 0, 0, 0, " + fresh(t.a) +
 		" DIV 2048 + 1, NULL, ask.tag_ FROM (SELECT ? AS k_, CAST(? AS SIGNED) AS variant_, CAST(? AS SIGNED) AS tag_, " + clock + " AS now_" + numbers +
-		") AS ask WHERE ask.now_ BETWEEN 0 AND " + maxInstant + " ON DUPLICATE KEY UPDATE tag = IF(" + passes + ", ask.tag_, tag), keep_until = IF(" + passes + ", " + d.expression(t, t.a) +
-		" DIV 2048 + 1, keep_until), a = IF(" + passes + ", " + d.expression(t, t.a) + ", a) RETURNING " + clock + ", variant, a, b, c, blocked, reset_at, tag"
+		") AS ask WHERE ask.now_ BETWEEN 0 AND " + maxInstant + " ON DUPLICATE KEY UPDATE tag = IF(" + passes + ", ask.tag_, tag), a = IF(tag = ask.tag_, " + d.expression(t, t.a) +
+		", a), keep_until = IF(tag = ask.tag_, a DIV 2048 + 1, keep_until) RETURNING " + clock + ", variant, a, b, c, blocked, reset_at, tag"
 }
 
 // expression is one of a transcription's in this dialect, about the row that is there and the numbers in ask.

@@ -85,19 +85,16 @@ func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op
 		return stint.Answer{}, 0, err
 	}
 	defer cancel()
-	if o, done, err := s.quick(ctx, l, key, op); done || err != nil {
-		return o.Answer, o.Mark, err
-	}
 	claims := [1]stint.Claim{{Limit: l, Key: key, Op: op}}
 	var into [1]stint.Outcome
-	if err := s.steps(ctx, claims[:], into[:]); err != nil {
+	if err := s.decide(ctx, claims[:], into[:]); err != nil {
 		return stint.Answer{}, 0, err
 	}
 	return into[0].Answer, into[0].Mark, into[0].Err
 }
 
 // Many implements [stint.Store]. So many claims go into one transaction as a statement can hold; claims on one key follow each
-// other there.
+// other there. Takes that are all of one key and all fit are one statement, as a single one is.
 func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
 	ctx, cancel, err := s.begin(ctx, limitsOf(claims)...)
 	if err != nil {
@@ -106,7 +103,7 @@ func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Out
 	defer cancel()
 	for len(claims) > 0 {
 		n := min(len(claims), maxRows)
-		if err := s.steps(ctx, claims[:n], into[:n]); err != nil {
+		if err := s.decide(ctx, claims[:n], into[:n]); err != nil {
 			fail(into[:n], err)
 		}
 		claims, into = claims[n:], into[n:]
@@ -117,6 +114,14 @@ func (s *Store) Many(ctx context.Context, claims []stint.Claim, into []stint.Out
 // maxRows is how many rows a statement may have: enough for one commit to be shared by many, within every database's bound of
 // parameters.
 const maxRows = 512
+
+// decide does claims in the cheapest way that there is for them.
+func (s *Store) decide(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
+	if done, err := s.quick(ctx, claims, into); done || err != nil {
+		return err
+	}
+	return s.steps(ctx, claims, into)
+}
 
 // steps does claims one by one in one transaction, or without one if they only look.
 func (s *Store) steps(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {

@@ -14,14 +14,14 @@ import (
 )
 
 // taker is a dialect in which a take under a transcribed strategy is one statement, which commits by itself. It finds the row, and
-// writes it if the take is granted and nothing about the record needs more than the transcription knows. What comes back is the
+// writes it if all units are granted and nothing about the record needs more than the transcription knows. What comes back is the
 // record as it was, or, after, as it is once the take has been written.
 type taker interface {
 	takes(t *transcription) bool
 	take(ctx context.Context, s *session, t *take) error
 }
 
-// take is one such statement and what comes back.
+// take is one such statement, for one take or several of one key, and what comes back.
 type take struct {
 	*transcription
 	limit *stint.Limit
@@ -45,28 +45,38 @@ func (t *take) values() []int64 {
 	return t.transcription.values(t.limit, t.units, at)
 }
 
-// quick does a take of one key by one statement, where there is one. It is not done if the transaction has to decide.
-func (s *Store) quick(ctx context.Context, l *stint.Limit, key string, op stint.Op) (o stint.Outcome, done bool, err error) {
+// quick does takes of one key by one statement for all their units at once, where there is one. It is not done if the transaction has
+// to decide, as where some of the takes fit and others do not.
+func (s *Store) quick(ctx context.Context, claims []stint.Claim, into []stint.Outcome) (done bool, err error) {
 	by, ok := s.dialect.(taker)
-	if !ok || op.Kind() != stint.Grant || op.Min != op.Max || op.Wait != 0 || op.Max > l.Capacity() {
-		return o, false, nil
+	if !ok {
+		return false, nil
 	}
+	l, key := claims[0].Limit, claims[0].Key
 	written := transcribed(l)
-	if written == nil || !by.takes(written) {
-		return o, false, nil
+	if written == nil || !by.takes(written) || len(claims) > 1 && !written.adds {
+		return false, nil
 	}
-	t := &take{transcription: written, limit: l, key: record.AppendKey(nil, l.ID, key), units: op.Max, clock: s.options.Clock}
+	var units int64
+	for i := range claims {
+		c := &claims[i]
+		if c.Limit != l || c.Key != key || c.Op.Kind() != stint.Grant || c.Op.Wait != 0 || c.Op.Max > l.Capacity()-units {
+			return false, nil
+		}
+		units += c.Op.Max
+	}
+	t := &take{transcription: written, limit: l, key: record.AppendKey(nil, l.ID, key), units: units, clock: s.options.Clock}
 	for tries := 1; ; tries++ {
 		again, err := s.quickOnce(ctx, by, t)
 		if err == nil {
 			break
 		}
 		if !again || tries == maxTries || ctx.Err() != nil {
-			return o, true, err
+			return true, err
 		}
 		s.retried.Add(1)
 		if !pause(ctx, tries) {
-			return o, true, err
+			return true, err
 		}
 		t.record, t.there = record.Record{}, false
 	}
@@ -74,15 +84,30 @@ func (s *Store) quick(ctx context.Context, l *stint.Limit, key string, op stint.
 		s.written.Add(1)
 	}
 	if t.wrote && t.after {
-		o, _ = t.record.Step(l, t.now, stint.LookOp(1), nil)
-		o.Granted, o.Wait = op.Max, 0
-		return o, true, o.Err
+		t.answerBackwards(claims, into)
+		return true, nil
 	}
 	if t.record.Variant != l.Variant() && !t.record.State.Forgettable(t.now) {
-		return o, false, nil
+		return false, nil
 	}
-	o, changed := t.record.Step(l, t.now, op, nil)
-	return o, changed == t.wrote, nil
+	changed := false
+	for i := range claims {
+		var granted bool
+		into[i], granted = t.record.Step(l, t.now, claims[i].Op, nil)
+		changed = changed || granted
+	}
+	return changed == t.wrote, nil
+}
+
+// answerBackwards answers takes that were all granted, from the record after the last of them: what a take found is what it left with
+// its units put back.
+func (t *take) answerBackwards(claims []stint.Claim, into []stint.Outcome) {
+	for i := len(claims) - 1; i >= 0; i-- {
+		r, units := t.record, claims[i].Op.Max
+		into[i], _ = r.Step(t.limit, t.now, stint.LookOp(1), nil)
+		into[i].Granted, into[i].Wait = units, 0
+		t.record.State, _ = t.limit.Strategy.Apply(t.record.State, t.limit, t.now, stint.CreditOp(units))
+	}
 }
 
 func (s *Store) quickOnce(ctx context.Context, by taker, t *take) (again bool, err error) {

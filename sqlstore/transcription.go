@@ -14,6 +14,7 @@ import (
 type transcription struct {
 	name    string
 	numbers []string
+	adds    bool // a take of the sum is several takes, if all of them are granted
 	passes  string
 	a, b, c string // b and c are empty for strategies of one word
 }
@@ -95,6 +96,7 @@ const missing = "CASE WHEN {a} // 2048 >= {now} THEN LEAST({a} // 2048 - {now}, 
 var tokenBucket = transcription{
 	name:    "token-bucket",
 	numbers: []string{"p", "full", "cost"},
+	adds:    true,
 	passes:  with("{missing} + {cost} <= {full}", "missing", missing),
 	a:       filled,
 }
@@ -118,6 +120,7 @@ var fixedWindow = func() transcription {
 	return transcription{
 		name:    "fixed-window",
 		numbers: []string{"n", "capacity", "ticks", "most"},
+		adds:    true,
 		passes:  with("{used} <= {capacity} - {n}", "used", used),
 		a:       with("{end} * 2048 + {used} + {n}", "end", end, "used", used),
 	}
@@ -137,6 +140,7 @@ var slidingCounter = func() transcription {
 	return transcription{
 		name:    "sliding-window-counter",
 		numbers: []string{"n", "capacity", "ticks", "radix"},
+		adds:    true,
 		passes:  with("{current} + {faded} <= {capacity} - {n}", "current", current, "faded", faded),
 		a:       with("({start} + 2 * {ticks}) * 2048 + ({current} + {n}) * {radix} + {last}", "start", start, "current", current, "last", last),
 	}
@@ -151,6 +155,7 @@ var intervalBucket = func() transcription {
 	return transcription{
 		name:    "interval-bucket",
 		numbers: []string{"n", "capacity", "ticks", "most", "units"},
+		adds:    true,
 		passes:  with("{used} <= {capacity} - {n}", "used", used),
 		a:       with("({start} + (({used} + {n} - 1) // {units} + 1) * {ticks}) * 2048", "start", start, "used", used),
 		b:       start,
@@ -164,6 +169,7 @@ var calendarWindow = func() transcription {
 	return transcription{
 		name:    "calendar-window",
 		numbers: []string{"start", "end", "n", "capacity"},
+		adds:    true,
 		passes:  with("({live} OR {start} <= {now} AND {now} < {end}) AND {used} <= {capacity} - {n}", "live", live, "used", used),
 		a:       with("CASE WHEN {live} THEN {a} // 2048 ELSE {end} END * 2048", "live", live),
 		b:       with("{used} + {n}", "used", used),

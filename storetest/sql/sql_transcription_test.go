@@ -68,11 +68,28 @@ func traceTranscription(t *testing.T, random *rand.Rand, store stint.Store, db *
 		case 3, 4, 5, 6, 7:
 			op = stint.TakeOp(1 + random.Int64N(min(3, l.Capacity())))
 		}
-		got, mark, err := store.One(ctx, l, "k", op)
-		want, _ := model.Step(l, clock.Now(), op, nil)
-		if err != nil || got != want.Answer || mark != want.Mark {
-			t.Fatalf("%s %d/%v burst %d, step %d, %+v at %d: got %+v %v (%v), want %+v", strategy.Name(), l.Units, l.Per, l.Burst, step, op,
-				clock.Now(), got, mark, err, want)
+		// Several takes of the key in one call follow each other, in one statement or not.
+		claims := []stint.Claim{{Limit: l, Key: "k", Op: op}}
+		for op.Kind() == stint.Grant && len(claims) < 4 && random.IntN(2) == 0 {
+			next := stint.TakeOp(1 + random.Int64N(min(3, l.Capacity())))
+			if random.IntN(4) == 0 {
+				next = stint.UpToOp(1 + random.Int64N(min(9, l.Capacity())))
+			}
+			claims = append(claims, stint.Claim{Limit: l, Key: "k", Op: next})
+		}
+		got := make([]stint.Outcome, len(claims))
+		var err error
+		if len(claims) == 1 {
+			got[0].Answer, got[0].Mark, err = store.One(ctx, l, "k", op)
+		} else {
+			err = store.Many(ctx, claims, got)
+		}
+		for i, c := range claims {
+			want, _ := model.Step(l, clock.Now(), c.Op, nil)
+			if err != nil || got[i] != want {
+				t.Fatalf("%s %d/%v burst %d, step %d, %+v at %d: got %+v (%v), want %+v", strategy.Name(), l.Units, l.Per, l.Burst, step, c.Op,
+					clock.Now(), got[i], err, want)
+			}
 		}
 		var kept stint.State
 		row := db.QueryRowContext(ctx, "SELECT a, b, c FROM stint_keys WHERE k = "+parameter, record.AppendKey(nil, l.ID, "k"))

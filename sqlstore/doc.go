@@ -21,8 +21,8 @@
 // PostgreSQL for the interval bucket and the calendar window, too; anything else is a transaction of four or five round trips. Either
 // way it waits for the disk once, and takes on one key wait for each other: a hot key is granted a few hundred units a second. Many
 // calls decided at once ([Store.Many], [stint.Limiter.TakeMany], or the store of package batch for calls that merely come at the same
-// time) share that one wait: up to 512 a transaction, whether they are on one key or on many. Put batch around it wherever speed
-// matters. A refusal on PostgreSQL and a look take no lock.
+// time) share that one wait: up to 512 a transaction, whether they are on one key or on many; takes that are all of one key and all
+// fit are one statement again. Put batch around it wherever speed matters. A refusal on PostgreSQL and a look take no lock.
 //
 // [Options.Relaxed] does not wait for the disk, and says what a crash loses. An UNLOGGED table in PostgreSQL (ALTER TABLE stint_keys SET
 // UNLOGGED, by an administrator) is faster still: a crash of the server empties it, so that every key is new once more.

@@ -27,8 +27,8 @@ func (d postgres) take(ctx context.Context, s *session, t *take) error {
 	if t.clock != nil {
 		args = append(args, t.clock())
 	}
-	query := s.written(name, func() string { return d.takeStatement(t.transcription, clock, t.clock != nil) })
-	p, err := s.prepared(ctx, query)
+	query := s.written(name, func() statement { return d.takeStatement(t.transcription, clock, t.clock != nil) })
+	p, err := s.prepared(ctx, query.text)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (d postgres) take(ctx context.Context, s *session, t *take) error {
 	return nil
 }
 
-func (d postgres) takeStatement(t *transcription, clock string, given bool) string {
+func (d postgres) takeStatement(t *transcription, clock string, given bool) statement {
 	numbers := ""
 	for _, name := range t.numbers {
 		numbers += ", ?::bigint AS " + name + "_"
@@ -56,7 +56,7 @@ func (d postgres) takeStatement(t *transcription, clock string, given bool) stri
 		b, c = d.expression(t, t.b), d.expression(t, t.c)
 	}
 	const words = "variant, a, b, c, blocked, reset_at"
-	return d.parameters(`
+	return statement{text: d.parameters(`
 WITH ask AS MATERIALIZED (SELECT ?::bytea AS k, ?::bigint AS variant` + numbers + `),
 seen AS MATERIALIZED (
   SELECT ` + clock + ` AS now, t.k IS NOT NULL AS there, t.variant, coalesce(t.a, 0) AS a, coalesce(t.b, 0) AS b, coalesce(t.c, 0) AS c,
@@ -79,7 +79,7 @@ made AS (
   SELECT ask.k, ask.variant, next.a, next.b, next.c, 0, 0, next.a / 2048 + 1, NULL FROM next, ask WHERE NOT next.there
   ON CONFLICT (k) DO NOTHING RETURNING 1)
 SELECT now, there, ` + words + `, EXISTS (SELECT FROM changed) OR EXISTS (SELECT FROM made) FROM found
-UNION ALL SELECT now, there, ` + words + `, false FROM seen WHERE NOT EXISTS (SELECT FROM found)`)
+UNION ALL SELECT now, there, ` + words + `, false FROM seen WHERE NOT EXISTS (SELECT FROM found)`)}
 }
 
 // expression is one of a transcription's in this dialect, about the row x and the numbers in ask.

@@ -13,9 +13,15 @@ import (
 type session struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
-	texts      map[string]string // of statements that are long to write, by name
-	used       bool              // before: the server may have gone since
-	broken     bool              // not to be used again
+	long       map[string]statement // those that are long to write, by name
+	used       bool                 // before: the server may have gone since
+	broken     bool                 // not to be used again
+}
+
+// statement is the text of one, and which argument each of its parameters is where one is used several times.
+type statement struct {
+	text  string
+	order []int
 }
 
 // prepared is the statement, prepared once.
@@ -30,14 +36,14 @@ func (s *session) prepared(ctx context.Context, query string) (*sql.Stmt, error)
 	return p, err
 }
 
-// written is the text of a statement, written once.
-func (s *session) written(name string, write func() string) string {
-	text, ok := s.texts[name]
+// written is a statement, written once.
+func (s *session) written(name string, write func() statement) statement {
+	q, ok := s.long[name]
 	if !ok {
-		text = write()
-		s.texts[name] = text
+		q = write()
+		s.long[name] = q
 	}
-	return text
+	return q
 }
 
 func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -139,7 +145,7 @@ func (p *sessions) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: conn, statements: make(map[string]*sql.Stmt), texts: make(map[string]string)}
+	s := &session{conn: conn, statements: make(map[string]*sql.Stmt), long: make(map[string]statement)}
 	for _, statement := range p.settings {
 		if err := s.control(ctx, statement); err != nil {
 			s.discard()

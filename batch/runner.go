@@ -19,6 +19,9 @@ type runner struct {
 	claims   []stint.Claim // theirs; copies, since a caller may leave
 	ends     []int         // where the claims of each end, of All
 	outcomes []stint.Outcome
+
+	came      uint64 // callers that had stood in line when the last answers were given
+	strangers int    // calls after which nobody is to be waited for
 }
 
 func (r *runner) run() {
@@ -53,16 +56,38 @@ func (r *runner) serve() {
 		}
 	}()
 	for r.gather() {
+		began := time.Now()
 		r.ask()
+		took := time.Since(began)
 		r.deliver()
-		if len(r.waiters) > 1 {
-			// Those who were answered run first. If they call again they are in line by then: without this most of the next calls
-			// would be lone ones, which cost the store as much as a merged one.
-			runtime.Gosched()
-		}
+		r.awaitReturn(took / 8)
 	}
 	empty = true
 }
+
+// awaitReturn lets those who were answered run first, and waits a moment for all of them to be in line again. Callers that ask for one
+// decision after the other would miss the next call by a hair, which costs the store as much for half of them as for all. If fewer
+// than half return they are strangers, and the next few times nobody is waited for.
+func (r *runner) awaitReturn(atMost time.Duration) {
+	runtime.Gosched()
+	if r.strangers > 0 {
+		r.strangers--
+		return
+	}
+	end, came := time.Now().Add(atMost), 0
+	for range mostYields {
+		if came = int(r.shard.arrived() - r.came); came >= len(r.waiters) || !time.Now().Before(end) {
+			break
+		}
+		runtime.Gosched()
+	}
+	if came*2 < len(r.waiters) {
+		r.strangers = 15
+	}
+}
+
+// mostYields bounds the wait where calls take long, or where time stands still, as in a test: who returns does so at once.
+const mostYields = 1000
 
 // gather takes the first in line and those of its kind behind it, as many as a call may have. It is false, and there is no runner any
 // more, if there are none.
@@ -158,6 +183,7 @@ func (r *runner) deliver() {
 	sh := r.shard
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	r.came = sh.came
 	first := 0
 	for i, w := range r.waiters {
 		end := i + 1

@@ -27,6 +27,13 @@ type shard struct {
 // queued is how many callers stand in line.
 func (sh *shard) queued() int { return sh.ones.len + sh.alls.len }
 
+// arrived is how many callers have stood in line until now.
+func (sh *shard) arrived() uint64 {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.came
+}
+
 // line is the one that a waiter stands in, or has to.
 func (sh *shard) line(w *waiter) *line {
 	if w.claims != nil {

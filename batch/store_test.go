@@ -3,7 +3,10 @@ package batch
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stint-go/stint"
 )
@@ -118,5 +121,64 @@ func TestLine(t *testing.T) {
 		if l.len != 0 || l.first != nil || l.last != nil {
 			t.Errorf("%+v is left", l)
 		}
+	}
+}
+
+// slow is a store whose calls take a millisecond.
+type slow struct{ stint.Store }
+
+func (s slow) One(ctx context.Context, l *stint.Limit, key string, op stint.Op) (stint.Answer, stint.Mark, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.One(ctx, l, key, op)
+}
+
+func (s slow) Many(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
+	time.Sleep(time.Millisecond)
+	return s.Store.Many(ctx, claims, into)
+}
+
+// Callers who ask for one decision after the other are in one call, again and again.
+func TestCallersThatReturn(t *testing.T) {
+	for _, callers := range []int{2, 16} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := New(slow{memory(t)}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			limit := compiled(t, stint.PerHour(1_000_000).WithBurst(1_000_000))
+			const each = 200
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for range each {
+						if _, _, err := s.One(t.Context(), limit, "k", stint.TakeOp(1)); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if st := s.Stats(); st.Direct+st.Merged != int64(callers*each) || st.Batches > each*3/2 {
+				t.Errorf("%d callers: %+v", callers, st)
+			}
+			s.Close()
+		})
+	}
+}
+
+// Nobody waits for callers who do not come back, but for one try in 16.
+func TestStrangers(t *testing.T) {
+	sh := &shard{}
+	r := &runner{shard: sh, waiters: make([]*waiter, 4)}
+	r.awaitReturn(0)
+	for left := 15; left >= 0; left-- {
+		if r.strangers != left {
+			t.Fatalf("%d calls wait for nobody, not %d", r.strangers, left)
+		}
+		r.awaitReturn(time.Hour)
+	}
+	r.strangers, sh.came = 0, 2
+	if r.awaitReturn(0); r.strangers != 0 {
+		t.Error("half of the callers are back and are taken for strangers")
 	}
 }

@@ -178,22 +178,22 @@ func readDealt(c *call, size, verdicts int) (dealt, error) {
 	}
 	granted, ok1 := list[2].(string)
 	states, ok2 := list[3].(string)
-	now, ok3 := instant(list[0], list[1])
-	if !ok1 || !ok2 || !ok3 || len(granted) != 2*verdicts || len(states) != size {
+	seconds, ok3 := list[0].(string)
+	millionths, ok4 := list[1].(string)
+	now, ok5 := instant(seconds, millionths)
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || len(granted) != 2*verdicts || len(states) != size {
 		return dealt{}, ErrAnswer
 	}
 	return dealt{now, granted, states}, nil
 }
 
 // instant is an instant out of seconds and their millionths, or whole where there are none.
-func instant(seconds, millionths any) (int64, bool) {
-	s, ok1 := seconds.(string)
-	m, ok2 := millionths.(string)
-	now, err := strconv.ParseInt(s, 10, 64)
-	if !ok1 || !ok2 || err != nil || m == "" {
-		return now, ok1 && ok2 && err == nil
+func instant(seconds, millionths string) (int64, bool) {
+	now, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil || millionths == "" {
+		return now, err == nil
 	}
-	micros, err := strconv.ParseInt(m, 10, 64)
+	micros, err := strconv.ParseInt(millionths, 10, 64)
 	return now*1_000_000 + micros, err == nil && now >= 0 && now <= stint.MaxInstant/1_000_000+1 && micros >= 0 && micros < 1_000_000
 }
 

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"strings"
 
 	"github.com/stint-go/stint"
 )
@@ -24,19 +25,27 @@ func (s *Store) One(ctx context.Context, l *stint.Limit, key string, op stint.Op
 	return into[0].Answer, into[0].Mark, into[0].Err
 }
 
-// single has the script do one operation on one key; done is false if only Go can do it.
+// single has a script do one operation on one key; done is false if only Go can do it.
 func (s *Store) single(ctx context.Context, p *plan, key string, op stint.Op) (o stint.Outcome, done bool) {
 	program, ok := p.known(op, s.guess)
 	if !ok {
 		return o, false
 	}
-	sizes := oneOfWords
-	if p.kind == byRuns {
-		sizes = oneOfRuns
+	var a dealt
+	var err error
+	if c := (call{keys: []string{recordKey(p.limit.ID, key)}}); p.plainTake(program) {
+		c.script, c.args = takeScript, []any{s.clock(), program}
+		s.link.run(ctx, &c)
+		a, err = readTaken(&c)
+	} else {
+		sizes := oneOfWords
+		if p.kind == byRuns {
+			sizes = oneOfRuns
+		}
+		c.script, c.args = decideScript, []any{s.clock(), eachForItself, sizes, "", program}
+		s.link.run(ctx, &c)
+		a, err = readDealt(&c, 1+p.answerSize(), 0)
 	}
-	c := call{script: decideScript, keys: []string{recordKey(p.limit.ID, key)}, args: []any{s.clock(), eachForItself, sizes, "", program}}
-	s.link.run(ctx, &c)
-	a, err := readDealt(&c, 1+p.answerSize(), 0)
 	if err != nil {
 		return stint.Outcome{Err: err}, true
 	}
@@ -55,3 +64,25 @@ const (
 	oneOfWords = "\x00\x01\x00\x00"
 	oneOfRuns  = "\x00\x00\x00\x01"
 )
+
+// plainTake says whether take.lua does the program.
+func (p *plan) plainTake(program string) bool {
+	return (p.kind == byBucket || p.kind == byPacing) && program[1] == take
+}
+
+// readTaken reads an answer of take.lua.
+func readTaken(c *call) (dealt, error) {
+	text, err := c.text()
+	if err != nil {
+		return dealt{}, err
+	}
+	if len(text) < 1+wordSize {
+		return dealt{}, ErrAnswer
+	}
+	seconds, millionths, two := strings.Cut(text[1+wordSize:], " ")
+	now, ok := instant(seconds, millionths)
+	if !ok || !two {
+		return dealt{}, ErrAnswer
+	}
+	return dealt{now: now, states: text[:1+wordSize]}, nil
+}

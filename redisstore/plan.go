@@ -51,7 +51,7 @@ type plan struct {
 // known is an operation and its program.
 type known struct {
 	op      stint.Op
-	program any // a string, as arguments are
+	program string
 }
 
 func newPlan(l *stint.Limit) *plan {
@@ -155,13 +155,13 @@ func (p *plan) program(op stint.Op, guess func() int64) ([]byte, bool) {
 }
 
 // known is the program, remembered from the last time.
-func (p *plan) known(op stint.Op, guess func() int64) (any, bool) {
+func (p *plan) known(op stint.Op, guess func() int64) (string, bool) {
 	if k := p.last.Load(); k != nil && k.op == op {
 		return k.program, true
 	}
 	program, ok := p.program(op, guess)
 	if !ok {
-		return nil, false
+		return "", false
 	}
 	k := &known{op, string(program)}
 	if p.kind != byCalendar { // whose programs name windows

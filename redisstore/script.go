@@ -16,6 +16,8 @@ type script struct{ source, sum string }
 var (
 	//go:embed decide.lua
 	decideSource string
+	//go:embed take.lua
+	takeSource string
 	//go:embed read.lua
 	readSource string
 	//go:embed swap.lua
@@ -24,6 +26,7 @@ var (
 	probeSource string
 
 	decideScript = newScript(decideSource)
+	takeScript   = newScript(takeSource)
 	readScript   = newScript(readSource)
 	swapScript   = newScript(swapSource)
 	probeScript  = newScript(probeSource)
@@ -84,14 +87,23 @@ func (c *call) list(n int) ([]any, error) {
 	return list, nil
 }
 
-// text is an answer that is text of that length.
-func (c *call) text(n int) (string, error) {
+// text is an answer that is text.
+func (c *call) text() (string, error) {
 	if c.err != nil {
 		return "", told(c.err)
 	}
 	text, ok := c.answer.(string)
-	if !ok || len(text) != n || strings.Trim(text, "01u") != "" {
+	if !ok {
 		return "", ErrAnswer
 	}
 	return text, nil
+}
+
+// marks is an answer that is text of that length, of one mark for each key.
+func (c *call) marks(n int) (string, error) {
+	text, err := c.text()
+	if err == nil && (len(text) != n || strings.Trim(text, "01u") != "") {
+		return "", ErrAnswer
+	}
+	return text, err
 }

@@ -130,7 +130,13 @@ func TestScriptIsTheStrategy(t *testing.T) {
 					}
 				}
 				into := make([]stint.Outcome, len(claims))
-				if err := s.Many(ctx, claims, into); err != nil {
+				var err error
+				if len(claims) == 1 {
+					into[0].Answer, into[0].Mark, err = s.One(ctx, l, key, claims[0].Op)
+				} else {
+					err = s.Many(ctx, claims, into)
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
 				history := ""

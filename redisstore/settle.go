@@ -101,6 +101,6 @@ func (s *Store) swap(ctx context.Context, keys []string, writes []write) (bool, 
 		c.args = append(c.args, w.was, w.becomes, w.ms)
 	}
 	s.link.run(ctx, c)
-	text, err := c.text(len(keys))
+	text, err := c.marks(len(keys))
 	return err == nil && text[0] == '1', err
 }

@@ -24,6 +24,7 @@ COMPOSE       ?= compose.yaml
 STINT_VERSION ?= dev
 SHELL_IMAGE   ?= alpine:3
 DOCKER_BUILD  ?=
+DOCKER_RUN    ?=
 compose = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -f $(COMPOSE)
 
 LINTER := bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
@@ -64,7 +65,7 @@ bash: ## a shell beside the service, in its network and with its files under /pr
 
 .PHONY: tests
 tests: ## run the tests in a container with all servers they need
-	docker build $(DOCKER_BUILD) -t stint-tests -f .ci/Dockerfile . && docker run --rm stint-tests
+	docker build $(DOCKER_BUILD) -t stint-tests -f .ci/Dockerfile . && docker run --rm $(DOCKER_RUN) stint-tests
 
 .env:
 	@.ci/init

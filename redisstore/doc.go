@@ -11,6 +11,9 @@
 //
 //	merged, err := batch.New(store, batch.Options{Shards: 1})
 //
+// The server is Redis from 6.2 on or Valkey. Redis 6.2 does not know scripts that are declared to write: a former master that has become
+// a replica may answer it a look or a refusal from what it had, where later versions answer nothing.
+//
 // # What holds
 //
 // The laws of package stint, as on the memory store. A call is decided in one step of the server, on the server's clock; no other

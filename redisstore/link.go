@@ -15,7 +15,8 @@ type link struct {
 	client  redis.UniversalClient
 	cluster *redis.ClusterClient // nil for a single server
 	timeout time.Duration
-	forgot  func() // a server was met that has lost our scripts, and maybe more
+	forgot  func()      // a server was met that has lost our scripts, and maybe more
+	old     atomic.Bool // a server was met that does not know declared scripts
 
 	replicas       int // that are to have what was written, see replicas.go
 	replicaTimeout time.Duration
@@ -48,6 +49,9 @@ func (k *link) run(ctx context.Context, calls ...*call) {
 			}
 			return
 		}
+		for _, c := range calls {
+			c.plain = k.old.Load()
+		}
 		k.send(ctx, calls)
 		var again []*call
 		wait := false
@@ -56,6 +60,9 @@ func (k *link) run(ctx context.Context, calls ...*call) {
 			case c.err == nil:
 			case says(c.err, "NOSCRIPT") && !c.whole:
 				c.whole = true // at once, with the source
+				again = append(again, c)
+			case undeclared(c.err) && !c.plain:
+				k.old.Store(true)
 				again = append(again, c)
 			case passes(c.err):
 				wait = true

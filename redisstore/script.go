@@ -11,7 +11,10 @@ import (
 )
 
 // script is a Lua script. The server runs it whole or not at all.
-type script struct{ source, sum string }
+type script struct{ declared, plain form }
+
+// form is how a script is said to the server, and its name there.
+type form struct{ source, sum string }
 
 var (
 	//go:embed decide.lua
@@ -32,11 +35,20 @@ var (
 	probeScript  = newScript(probeSource)
 )
 
-// newScript declares the script as one that writes, so that a replica, or a server that may not write, refuses it as a whole.
+// newScript declares the script as one that writes, so that a replica, or a server that may not write, refuses it as a whole. A server
+// older than 7.0 takes the plain form only, and fails at the first write.
 func newScript(source string) *script {
-	source = "#!lua\n" + source
-	sum := sha1.Sum([]byte(source)) // the server's name for it
-	return &script{source, hex.EncodeToString(sum[:])}
+	return &script{newForm("#!lua\n" + source), newForm(source)}
+}
+
+func newForm(source string) form {
+	sum := sha1.Sum([]byte(source))
+	return form{source, hex.EncodeToString(sum[:])}
+}
+
+// undeclared says whether the server does not know declared scripts.
+func undeclared(err error) bool {
+	return isServers(err) && strings.Contains(err.Error(), "unexpected symbol near '#'")
 }
 
 // call is one call of a script, and what came of it.
@@ -44,6 +56,7 @@ type call struct {
 	script *script
 	keys   []string
 	args   []any
+	plain  bool // the server is too old for the declared form
 	whole  bool // send the source, since the server does not have the script
 	answer any
 	err    error
@@ -51,11 +64,15 @@ type call struct {
 
 // command is the call as the client sends it.
 func (c *call) command(ctx context.Context) *once {
+	f := &c.script.declared
+	if c.plain {
+		f = &c.script.plain
+	}
 	args := make([]any, 0, 3+len(c.keys)+len(c.args))
 	if c.whole {
-		args = append(args, "eval", c.script.source)
+		args = append(args, "eval", f.source)
 	} else {
-		args = append(args, "evalsha", c.script.sum)
+		args = append(args, "evalsha", f.sum)
 	}
 	args = append(args, len(c.keys))
 	for _, key := range c.keys {

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// opened is a store on the server of all tests.
-func opened(t *testing.T, o Options) *Store {
+// emptied sees to it that the server of all tests runs and holds nothing, so that a test can be repeated.
+func emptied(t *testing.T) {
 	t.Helper()
 	server.once.Do(func() { server.err = startServer() })
 	if server.err != nil {
@@ -41,6 +41,16 @@ func opened(t *testing.T, o Options) *Store {
 		}
 		t.Fatal(server.err)
 	}
+	client := redis.NewClient(&redis.Options{Addr: server.address})
+	defer client.Close()
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// opened is a store on the server of all tests, which a test has emptied before.
+func opened(t *testing.T, o Options) *Store {
+	t.Helper()
 	o.Timeout = 30 * time.Second // the machine may be busy
 	s, err := Open(t.Context(), "redis://"+server.address, o)
 	if err != nil {

@@ -34,7 +34,7 @@ func (older) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // A server of the time before declared scripts is given plain ones, and does the same.
 func TestOldServer(t *testing.T) {
-	opened(t, Options{})
+	emptied(t)
 	client := redis.NewClient(&redis.Options{Addr: server.address, ContextTimeoutEnabled: true})
 	defer client.Close()
 	if err := client.ScriptFlush(t.Context()).Err(); err != nil {

@@ -98,6 +98,7 @@ func someTime(random *rand.Rand, now int64, l *stint.Limit) int64 {
 // TestScriptIsTheStrategy takes every built-in strategy through random traces, many steps in one call of the script, and holds each
 // answer to the strategy in Go, and what is stored to the state that the strategy has then.
 func TestScriptIsTheStrategy(t *testing.T) {
+	emptied(t)
 	start := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC).UnixMicro()
 	now := start
 	s := opened(t, Options{Clock: func() int64 { return now }})

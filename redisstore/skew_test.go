@@ -12,6 +12,7 @@ import (
 
 // Two processes whose clocks differ by hours, or days, share a limit exactly: no clock but the server's enters what is counted.
 func TestSkewedClocks(t *testing.T) {
+	emptied(t)
 	for _, skew := range []time.Duration{time.Hour, -time.Hour, 40 * 24 * time.Hour, -400 * 24 * time.Hour} {
 		here, there := opened(t, Options{}), opened(t, Options{})
 		there.guess = func() int64 { return time.Now().Add(skew).UnixMicro() }

@@ -11,6 +11,7 @@ import (
 // Where the server has lost the values that a record was written under, the key counts as empty until it may be forgotten: nobody
 // gains by it, and the next key is served.
 func TestLostValues(t *testing.T) {
+	emptied(t)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	clock := Options{Clock: func() int64 { return now }}
 	ctx := context.Background()

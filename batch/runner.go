@@ -60,7 +60,7 @@ func (r *runner) serve() {
 		r.ask()
 		took := time.Since(began)
 		r.deliver()
-		r.awaitReturn(took / 8)
+		r.awaitReturn(took / patience)
 	}
 	empty = true
 }
@@ -82,12 +82,20 @@ func (r *runner) awaitReturn(atMost time.Duration) {
 		runtime.Gosched()
 	}
 	if came*2 < len(r.waiters) {
-		r.strangers = 15
+		r.strangers = restWithStrangers
 	}
 }
 
-// mostYields bounds the wait where calls take long, or where time stands still, as in a test: who returns does so at once.
-const mostYields = 1000
+const (
+	// patience is the part of a call's time that is waited at most.
+	patience = 8
+
+	// mostYields bounds the wait where calls take long, or where time stands still, as in a test: who returns does so at once.
+	mostYields = 1000
+
+	// restWithStrangers is how many calls wait for nobody before it is tried again.
+	restWithStrangers = 15
+)
 
 // gather takes the first in line and those of its kind behind it, as many as a call may have. It is false, and there is no runner any
 // more, if there are none.

@@ -31,21 +31,18 @@ func (s *Store) single(ctx context.Context, p *plan, key string, op stint.Op) (o
 	if !ok {
 		return o, false
 	}
-	var a dealt
-	var err error
-	if c := (call{keys: []string{recordKey(p.limit.ID, key)}}); p.plainTake(program) {
+	c := &call{keys: []string{recordKey(p.limit.ID, key)}}
+	read := readTaken
+	switch {
+	case p.plainTake(program):
 		c.script, c.args = takeScript, []any{s.clock(), program}
-		s.link.run(ctx, &c)
-		a, err = readTaken(&c)
-	} else {
-		sizes := oneOfWords
-		if p.kind == byRuns {
-			sizes = oneOfRuns
-		}
-		c.script, c.args = decideScript, []any{s.clock(), eachForItself, sizes, "", program}
-		s.link.run(ctx, &c)
-		a, err = readDealt(&c, 1+p.answerSize(), 0)
+	case p.kind == byRuns:
+		c.script, c.args, read = decideScript, []any{s.clock(), eachForItself, oneOfRuns, "", program}, p.readOne
+	default:
+		c.script, c.args, read = decideScript, []any{s.clock(), eachForItself, oneOfWords, "", program}, p.readOne
 	}
+	s.link.run(ctx, c)
+	a, err := read(c)
 	if err != nil {
 		return stint.Outcome{Err: err}, true
 	}
@@ -69,6 +66,9 @@ const (
 func (p *plan) plainTake(program string) bool {
 	return (p.kind == byBucket || p.kind == byPacing) && program[1] == take
 }
+
+// readOne reads an answer of decide.lua about one key.
+func (p *plan) readOne(c *call) (dealt, error) { return readDealt(c, 1+p.answerSize(), 0) }
 
 // readTaken reads an answer of take.lua.
 func readTaken(c *call) (dealt, error) {

@@ -1003,6 +1003,60 @@ func TestCommitAgainAfterAFailure(t *testing.T) {
 	}
 }
 
+// forgetful is a store that loses the answer to the next call with a charge in it, before or after it took effect.
+type forgetful struct {
+	stint.Store
+	lose, after bool
+}
+
+func (f *forgetful) All(ctx context.Context, claims []stint.Claim, into []stint.Outcome) error {
+	loses := f.lose && slices.ContainsFunc(claims, func(c stint.Claim) bool { return c.Op.Kind() == stint.Charge })
+	if loses && !f.after {
+		return errors.New("the answer is lost")
+	}
+	err := f.Store.All(ctx, claims, into)
+	if loses {
+		return errors.New("the answer is lost")
+	}
+	return err
+}
+
+// A charge above the reservation is made once, whether its answer was lost before it took effect or after, and whether or not somebody
+// blocked the key meanwhile.
+func TestChargeAgainAfterALostAnswer(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		for _, blocked := range []bool{false, true} {
+			store := &forgetful{Store: memory(t), after: after}
+			s := serve(t, store)
+			_, d := s.post("/v1/reserve", "decider", `{"limit": "bucket", "key": "alice", "cost": 2}`)
+			commit := func() (int, object) {
+				return s.post("/v1/commit", "decider", fmt.Sprintf(`{"reservation": %q, "actual": 5}`, d["reservation"]))
+			}
+			store.lose = true
+			if code, answer := commit(); code != http.StatusServiceUnavailable {
+				t.Errorf("while the answer is lost: %d %v", code, answer)
+			}
+			store.lose = false
+			if blocked {
+				s.post("/v1/block", "manager", `{"limit": "bucket", "key": "alice", "seconds": 60}`)
+			}
+			code, answer := commit()
+			if after && code != http.StatusConflict || !after && (code != http.StatusOK || answer["charged"] != 3.0) {
+				t.Errorf("again, the charge being done %v: %d %v", after, code, answer)
+			}
+			if code, answer := commit(); code != http.StatusConflict {
+				t.Errorf("a third time: %d %v", code, answer)
+			}
+			if blocked {
+				s.post("/v1/block", "manager", `{"limit": "bucket", "key": "alice", "seconds": 0}`)
+			}
+			if _, now := s.post("/v1/peek", "decider", `{"limit": "bucket", "key": "alice"}`); now["remaining"] != 5.0 {
+				t.Errorf("after 5 of 10, the charge being done %v, blocked %v: %v", after, blocked, now)
+			}
+		}
+	}
+}
+
 // Whoever reserves and commits need not know that nothing limits the call.
 func TestReservationOfWhatIsUnlimited(t *testing.T) {
 	s := serve(t, memory(t))

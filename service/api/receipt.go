@@ -213,16 +213,12 @@ func (a *api) settle(w http.ResponseWriter, r *asked, what signed, costs []int64
 			// One that is worth nothing any more is not remembered, and gives nothing each time.
 			returned, settled = max(returned, given.Granted), settled || given.Granted > 0
 		case actual > one.N:
-			var once [1]stint.Decision
-			fresh, err := a.remember(r, once[:], stint.Key(append(stint.KeyParts(key), "charge", strconv.Itoa(i))...))
+			fresh, err := a.chargeOnce(r, limit, string(one.Key), actual-one.N, chargedKey(&what, i))
 			if err != nil {
 				return err
 			}
 			if !fresh {
 				continue
-			}
-			if _, _, err := a.Store.One(r.Context(), limit, string(one.Key), stint.ChargeOp(actual-one.N)); err != nil {
-				return err
 			}
 			charged, settled = max(charged, actual-one.N), true
 		}
@@ -245,6 +241,23 @@ func sendSettled(w http.ResponseWriter, returned, charged int64, voided bool) {
 	})
 }
 
+// chargeOnce charges n units, in one step with the marker that says so: a try whose answer was lost has done both or none of them, and
+// the next one sees which. It is false if it was done before.
+func (a *api) chargeOnce(r *asked, limit *stint.Limit, key string, n int64, marker string) (bool, error) {
+	claims := [2]stint.Claim{stint.NewClaim(a.settled, marker, 1), {Limit: limit, Key: key, Op: stint.ChargeOp(n)}}
+	var decided [2]stint.Decision
+	took, err := a.Limiter.TakeAll(r.Context(), claims[:], decided[:])
+	if err != nil || took.Allowed || !decided[0].Allowed || took.Reason == stint.Degraded {
+		return firstTime(took, decided[0].Allowed, err)
+	}
+	// The key is blocked, which refuses every call. What was used is charged all the same, by itself.
+	if fresh, err := a.remember(r, decided[:1], marker); err != nil || !fresh {
+		return false, err
+	}
+	_, _, err = a.Store.One(r.Context(), limit, key, stint.ChargeOp(n))
+	return err == nil, err
+}
+
 // remember remembers all of the keys, or none where one of them was remembered before: then it is false, and the decisions say which.
 func (a *api) remember(r *asked, decisions []stint.Decision, keys ...string) (bool, error) {
 	claims := make([]stint.Claim, len(keys))
@@ -252,12 +265,17 @@ func (a *api) remember(r *asked, decisions []stint.Decision, keys ...string) (bo
 		claims[i] = stint.NewClaim(a.settled, key, 1)
 	}
 	took, err := a.Limiter.TakeAll(r.Context(), claims, decisions)
+	return firstTime(took, decisions[0].Allowed, err)
+}
+
+// firstTime is what the decision about a call's markers says, of which the first would have passed alone or not.
+func firstTime(took stint.Decision, first bool, err error) (bool, error) {
 	switch {
 	case err != nil || took.Allowed:
 		return err == nil, err
 	case took.Reason == stint.Degraded:
 		return false, ErrStoreLost
-	case took.Approximate, decisions[0].Allowed:
+	case took.Approximate, first:
 		return false, refuse(http.StatusServiceUnavailable, "the store is full, and whether it was settled already is not known any more: what was taken stays charged for now")
 	}
 	return false, nil
@@ -265,10 +283,20 @@ func (a *api) remember(r *asked, decisions []stint.Decision, keys ...string) (bo
 
 // settledKey is what is remembered of a receipt or reservation. It lies in one slot with the first key of which was taken.
 func settledKey(what *signed) string {
+	return stint.Key(record.Subject(string(what.Parts[0].Key)), "settled", what.name())
+}
+
+// chargedKey is what is remembered of a charge for the part i. It lies in one slot with the key that is charged.
+func chargedKey(what *signed, i int) string {
+	return stint.Key(record.Subject(string(what.Parts[i].Key)), "charged", what.name(), strconv.Itoa(i))
+}
+
+// name tells a receipt or reservation from all others.
+func (s *signed) name() string {
 	sum := sha256.New()
-	for i := range what.Parts {
-		text, _ := json.Marshal(&what.Parts[i])
+	for i := range s.Parts {
+		text, _ := json.Marshal(&s.Parts[i])
 		sum.Write(text)
 	}
-	return stint.Key(record.Subject(string(what.Parts[0].Key)), "settled", base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16]))
+	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16])
 }

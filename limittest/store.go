@@ -87,6 +87,7 @@ var storeLaws = []storeLaw{
 	{"law4_all_or_nothing", needsExact, storeAllOrNothing},
 	{"law4_all_or_nothing_at_once", 0, storeAllAtOnce},
 	{"law4_up_to_in_step", needsExact, storeUpToInStep},
+	{"law4_charge_with_its_marker", 0, storeChargeWithMarker},
 	{"law5_answers_are_true", needsExact, storeAnswersTrue},
 	{"law6_peeks_look", needsExact, storePeeksLook},
 	{"law7_time_goes_forward", needsClock, storeTimeForward},

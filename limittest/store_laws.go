@@ -257,6 +257,37 @@ func storePeeksLook(t *testing.T, s *shelf) {
 	}
 }
 
+// storeChargeWithMarker is law 4 where one of the claims can never be refused: a charge goes with a take, whatever it brings the key to,
+// and is not made where the take is refused. Whoever tries again after a lost answer relies on it.
+func storeChargeWithMarker(t *testing.T, s *shelf) {
+	store, _ := s.store(t)
+	marker := s.compiled(t, stint.Limit{ID: "marker", Units: 1, Per: time.Hour})
+	for _, strategy := range s.Strategies {
+		limit := s.compiled(t, stint.Limit{Units: 5, Per: time.Hour, Strategy: strategy})
+		for _, n := range []int64{1, 5, 7} {
+			key := fmt.Sprint(showLimit(limit), n)
+			claims := []stint.Claim{{Limit: marker, Key: key, Op: stint.TakeOp(1)}, {Limit: limit, Key: key, Op: stint.ChargeOp(n)}}
+			var wait int64
+			for i, marked := range []bool{true, false, false} {
+				var into [2]stint.Outcome
+				if err := store.All(context.Background(), claims, into[:]); err != nil {
+					t.Fatalf("%s: %v", showLimit(limit), err)
+				}
+				if got := into[0].Granted == 1; got != marked || into[1].Granted != n {
+					t.Fatalf("%s: charge %d, call %d: %+v", showLimit(limit), n, i+1, into)
+				}
+				full := one(t, store, limit, key, stint.LookOp(5)).Wait
+				switch {
+				case i == 0:
+					wait = full
+				case full > wait || full == 0:
+					t.Fatalf("%s: charge %d, call %d: 5 units in %d ticks, after the first in %d", showLimit(limit), n, i+1, full, wait)
+				}
+			}
+		}
+	}
+}
+
 // storeTimeForward is law 7: a clock that steps back grants nothing to a key that exists.
 func storeTimeForward(t *testing.T, s *shelf) {
 	store, clock := s.store(t)

@@ -1003,7 +1003,7 @@ func TestCommitAgainAfterAFailure(t *testing.T) {
 	}
 }
 
-// forgetful is a store that loses the answer to the next call with a charge in it, before or after it took effect.
+// forgetful is a store that loses, while it is told to, the answers to calls with a charge in them, before or after they took effect.
 type forgetful struct {
 	stint.Store
 	lose, after bool

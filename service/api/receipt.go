@@ -243,15 +243,19 @@ func sendSettled(w http.ResponseWriter, returned, charged int64, voided bool) {
 
 // chargeOnce charges n units, in one step with the marker that says so: a try whose answer was lost has done both or none of them, and
 // the next one sees which. It is false if it was done before.
-func (a *api) chargeOnce(r *asked, limit *stint.Limit, key string, n int64, marker string) (bool, error) {
-	claims := [2]stint.Claim{stint.NewClaim(a.settled, marker, 1), {Limit: limit, Key: key, Op: stint.ChargeOp(n)}}
+func (a *api) chargeOnce(r *asked, limit *stint.Limit, key string, n int64, name string) (bool, error) {
+	claims := [2]stint.Claim{stint.NewClaim(a.settled, name, 1), {Limit: limit, Key: key, Op: stint.ChargeOp(n)}}
 	var decided [2]stint.Decision
 	took, err := a.Limiter.TakeAll(r.Context(), claims[:], decided[:])
-	if err != nil || took.Allowed || !decided[0].Allowed || took.Reason == stint.Degraded {
-		return firstTime(took, decided[0].Allowed, err)
+	marker := decided[0]
+	switch {
+	case err != nil || took.Allowed || took.Reason == stint.Degraded:
+		return firstTime(took, marker.Allowed, err)
+	case !marker.Allowed: // whatever the key says, which may be blocked, too
+		return firstTime(marker, false, nil)
 	}
 	// The key is blocked, which refuses every call. What was used is charged all the same, by itself.
-	if fresh, err := a.remember(r, decided[:1], marker); err != nil || !fresh {
+	if fresh, err := a.remember(r, decided[:1], name); err != nil || !fresh {
 		return false, err
 	}
 	_, _, err = a.Store.One(r.Context(), limit, key, stint.ChargeOp(n))
